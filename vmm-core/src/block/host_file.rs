@@ -32,8 +32,10 @@ pub(super) struct HostFile {
     /// Set once the kernel reported that it could not bring written data to the disk. It then
     /// forgets the data and reports success the next time, so this remembers.
     lost_writes: AtomicBool,
-    /// Whether something was written since the last sync.
-    dirty: AtomicBool,
+    /// Number of changes made.
+    changes: AtomicU64,
+    /// How many of them are known to be on stable storage.
+    synced: AtomicU64,
     #[cfg(test)]
     pub(super) probe: super::testing::Probe,
 }
@@ -91,7 +93,8 @@ impl HostFile {
             len: len.into(),
             limit: u64::MAX.into(),
             lost_writes: false.into(),
-            dirty: false.into(),
+            changes: 0.into(),
+            synced: 0.into(),
             #[cfg(test)]
             probe: super::testing::Probe::default(),
         })
@@ -190,10 +193,11 @@ impl HostFile {
         unsafe {
             self.probe.write(vectors, offset)?;
         }
-        self.dirty.store(true, Ordering::Release);
-        let done = transfer(vectors, offset, |pointer, count, at| {
-            // SAFETY: the caller vouches for the memory; `transfer` passes a valid array.
-            unsafe { libc::pwritev(self.file.as_raw_fd(), pointer, count, at) }
+        let done = self.change(|| {
+            transfer(vectors, offset, |pointer, count, at| {
+                // SAFETY: the caller vouches for the memory; `transfer` passes a valid array.
+                unsafe { libc::pwritev(self.file.as_raw_fd(), pointer, count, at) }
+            })
         })?;
         self.len.fetch_max(offset.saturating_add(done), Ordering::AcqRel);
         if done < total { Err(io::ErrorKind::WriteZero.into()) } else { Ok(()) }
@@ -211,9 +215,9 @@ impl HostFile {
         }
         #[cfg(test)]
         self.probe.punch(offset, len)?;
-        self.dirty.store(true, Ordering::Release);
         let mode = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-        retry(|| rustix::fs::fallocate(&self.file, mode, offset, len)).map_err(unsupported)
+        self.change(|| retry(|| rustix::fs::fallocate(&self.file, mode, offset, len)))
+            .map_err(unsupported)
     }
 
     /// Takes up space for `len` bytes from `offset`, which read as before; grows the file.
@@ -222,8 +226,8 @@ impl HostFile {
     /// [`io::ErrorKind::Unsupported`] when the file system cannot reserve space.
     pub(super) fn allocate(&self, offset: u64, len: u64) -> io::Result<()> {
         let end = offset.checked_add(len).ok_or(io::ErrorKind::InvalidInput)?;
-        self.dirty.store(true, Ordering::Release);
-        retry(|| rustix::fs::fallocate(&self.file, FallocateFlags::empty(), offset, len))
+        let mode = FallocateFlags::empty();
+        self.change(|| retry(|| rustix::fs::fallocate(&self.file, mode, offset, len)))
             .map_err(unsupported)?;
         self.len.fetch_max(end, Ordering::AcqRel);
         Ok(())
@@ -231,8 +235,7 @@ impl HostFile {
 
     /// Sets the length; for files nobody else uses.
     pub(super) fn set_len(&self, len: u64) -> io::Result<()> {
-        self.dirty.store(true, Ordering::Release);
-        self.file.set_len(len)?;
+        self.change(|| self.file.set_len(len))?;
         self.len.store(len, Ordering::Release);
         Ok(())
     }
@@ -243,20 +246,43 @@ impl HostFile {
         if self.lost_writes.load(Ordering::Acquire) {
             return Err(lost());
         }
-        if !self.dirty.swap(false, Ordering::AcqRel) {
+        // Counted once a change is made, so all that was made before this is covered.
+        let changes = self.changes.load(Ordering::Acquire);
+        if self.synced.load(Ordering::Acquire) >= changes {
             return Ok(());
         }
+        let result = retry(|| rustix::fs::fdatasync(&self.file));
         #[cfg(test)]
-        self.probe.sync()?;
-        retry(|| rustix::fs::fdatasync(&self.file)).inspect_err(|error| {
-            tracing::error!(path = %self.path.display(), %error, "data could not be synced");
-            self.lost_writes.store(true, Ordering::Release);
-        })
+        let result = self.probe.sync().and(result);
+        match result {
+            Ok(()) => {
+                self.synced.fetch_max(changes, Ordering::AcqRel);
+                Ok(())
+            }
+            Err(error) => {
+                tracing::error!(path = %self.path.display(), %error, "data could not be synced");
+                self.lost_writes.store(true, Ordering::Release);
+                Err(error)
+            }
+        }
+    }
+
+    /// Makes a change and counts it; one that fails may have been made in part.
+    fn change<T>(&self, make: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        let result = make();
+        self.changes.fetch_add(1, Ordering::AcqRel);
+        result
     }
 
     /// Whether a sync failed, so that a repeated one cannot mend what is lost.
     pub(super) fn lost_writes(&self) -> bool {
         self.lost_writes.load(Ordering::Acquire)
+    }
+}
+
+impl Drop for HostFile {
+    fn drop(&mut self) {
+        lock::unlock(&self.file);
     }
 }
 

@@ -69,9 +69,16 @@ pub(super) fn lock(file: &File, mode: Mode) -> io::Result<Outcome> {
     let outcome = try_lock(file, mode);
     if !matches!(outcome, Ok(Outcome::Locked)) {
         // Leave nothing behind that is in another's way.
-        let _ = set(file, libc::F_UNLCK, 0, 0);
+        unlock(file);
     }
     outcome
+}
+
+/// Takes the locks away at once. Closing the file does so, too, but a child process that is just
+/// being started has the descriptor for a moment longer.
+pub(super) fn unlock(file: &File) {
+    // Where this fails there were no locks.
+    let _ = set(file, libc::F_UNLCK, 0, 0);
 }
 
 fn try_lock(file: &File, mode: Mode) -> io::Result<Outcome> {
