@@ -1,0 +1,3 @@
+//! The `berth` program.
+
+fn main() {}

@@ -1,0 +1,86 @@
+//! Disks and optical media as device models see them.
+//!
+//! A device model turns its own commands into [`Request`]s and submits them to a [`BlockDevice`];
+//! the data moves between the image and guest memory on the backend's threads, never on a vCPU's.
+
+use std::io;
+
+use vm_memory::GuestAddress;
+
+/// A stretch of guest memory that data is read from or written to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Segment {
+    /// Where it starts.
+    pub address: GuestAddress,
+    /// Its length in bytes.
+    pub len: u32,
+}
+
+/// How a disk image is laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// The bytes of the disk as they are.
+    Raw,
+    /// QEMU's copy-on-write format, version 2 or 3.
+    Qcow2,
+}
+
+/// What to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    /// From the medium into guest memory.
+    Read,
+    /// From guest memory to the medium.
+    Write,
+    /// All writes completed before this one was submitted reach stable storage.
+    Flush,
+    /// `len` bytes are no longer needed; they read as zeroes or as before.
+    Discard {
+        /// Length in bytes.
+        len: u64,
+    },
+    /// `len` bytes read as zeroes.
+    WriteZeroes {
+        /// Length in bytes.
+        len: u64,
+    },
+}
+
+/// Called once when a request has ended, on any thread. A device model must expect it during
+/// `submit` itself.
+pub type Completion = Box<dyn FnOnce(io::Result<()>) + Send>;
+
+/// One request.
+pub struct Request {
+    /// What to do.
+    pub operation: Operation,
+    /// Where on the medium, in bytes.
+    pub offset: u64,
+    /// Guest memory, in order; empty but for reads and writes. Segments outside guest RAM fail
+    /// the request.
+    pub segments: Vec<Segment>,
+    /// Told when the request has ended.
+    pub done: Completion,
+}
+
+/// A disk or a medium.
+pub trait BlockDevice: Send + Sync {
+    /// Length in bytes, a multiple of 512 (2048 for optical media).
+    fn len(&self) -> u64;
+
+    /// Whether there is nothing on it.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether writes fail.
+    fn read_only(&self) -> bool;
+
+    /// Starts a request. Requests run concurrently and end in any order; a request past the end
+    /// of the medium fails.
+    fn submit(&self, request: Request);
+
+    /// Waits until every request submitted before has ended.
+    fn drain(&self);
+}

@@ -1,0 +1,1 @@
+//! Machine definitions on disk.

@@ -1,0 +1,1 @@
+//! ICH9 LPC bridge.

@@ -1,0 +1,10 @@
+//! Device models: each a folder, each ignorant of the others and of KVM.
+
+pub mod ahci;
+pub mod flash;
+pub mod fw_cfg;
+pub mod i8042;
+pub mod lpc;
+pub mod rtc;
+pub mod serial;
+pub mod vga;

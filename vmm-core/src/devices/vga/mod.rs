@@ -1,0 +1,1 @@
+//! Bochs-compatible VGA.

@@ -1,0 +1,27 @@
+//! An x86-64 PC on KVM, as a library.
+//!
+//! What lives here: the machine (Q35 and ICH9 with the devices stock firmware and operating
+//! systems expect), its disks, its firmware, its definition on disk, and the threads that run it.
+//! What does not: anything that draws, prints or exits. Front ends own a [`machine::Machine`],
+//! send it commands and receive its events.
+
+pub mod acpi;
+pub mod block;
+pub mod boot;
+pub mod bus;
+pub mod chipset;
+pub mod clock;
+pub mod definition;
+pub mod devices;
+pub mod display;
+pub mod firmware;
+pub mod interrupt;
+pub mod kvm;
+pub mod machine;
+pub mod memory;
+pub mod pci;
+pub mod request;
+pub mod state;
+pub mod thread;
+pub mod timer;
+pub mod units;

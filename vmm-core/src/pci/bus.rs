@@ -1,0 +1,238 @@
+//! The root bus: configuration cycles and BAR mapping.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+
+use super::config::{BARS, BarKind};
+use super::{PciDevice, Slot};
+use crate::bus::{Bus, BusDevice};
+use crate::state::{Persist, Reset, RestoreError};
+
+/// Where each BAR of a function is mapped at the moment.
+type Mapped = [Option<u64>; BARS];
+
+struct Entry {
+    device: Arc<dyn PciDevice>,
+    mapped: Mapped,
+}
+
+/// Bus 0 with its functions. Maps their BARs onto the port and memory buses as the guest moves
+/// them.
+pub struct RootBus {
+    ports: Arc<Bus>,
+    mmio: Arc<Bus>,
+    functions: Mutex<BTreeMap<Slot, Entry>>,
+}
+
+struct BarWindow {
+    device: Weak<dyn PciDevice>,
+    bar: usize,
+}
+
+impl BusDevice for BarWindow {
+    fn read(&self, offset: u64, data: &mut [u8]) {
+        if let Some(device) = self.device.upgrade() {
+            device.read_bar(self.bar, offset, data);
+        }
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) {
+        if let Some(device) = self.device.upgrade() {
+            device.write_bar(self.bar, offset, data);
+        }
+    }
+}
+
+impl RootBus {
+    /// An empty bus whose functions' BARs appear on `ports` and `mmio`.
+    pub fn new(ports: Arc<Bus>, mmio: Arc<Bus>) -> Self {
+        Self { ports, mmio, functions: Mutex::default() }
+    }
+
+    /// Puts a function into the slot it was wired for.
+    pub fn insert(&self, device: Arc<dyn PciDevice>) {
+        let slot = device.function().slot();
+        let entry = Entry { device, mapped: [None; BARS] };
+        let earlier = self.functions.lock().insert(slot, entry);
+        assert!(earlier.is_none(), "two functions in slot {slot}");
+    }
+
+    fn device(&self, slot: Slot) -> Option<Arc<dyn PciDevice>> {
+        self.functions.lock().get(&slot).map(|entry| entry.device.clone())
+    }
+
+    /// A configuration read; an empty slot gives ones.
+    fn read_config(&self, slot: Slot, offset: u16, data: &mut [u8]) {
+        data.fill(0xff);
+        if let Some(device) = self.device(slot) {
+            device.function().read_config(offset, data);
+        }
+    }
+
+    fn write_config(&self, slot: Slot, offset: u16, data: &[u8]) {
+        let Some(device) = self.device(slot) else { return };
+        device.function().write_config(offset, data);
+        device.config_written(offset, data.len());
+        self.remap(slot);
+    }
+
+    /// Moves the BARs of `slot` to where its configuration space says.
+    fn remap(&self, slot: Slot) {
+        let mut functions = self.functions.lock();
+        let Some(entry) = functions.get_mut(&slot) else { return };
+        for bar in 0..BARS {
+            let (window, address) =
+                entry.device.function().with_config(|c| (c.bar(bar), c.bar_address(bar)));
+            let Some(window) = window else { continue };
+            if entry.mapped[bar] == address {
+                continue;
+            }
+            if window.kind == BarKind::Ram {
+                entry.device.bar_moved(bar, address);
+                entry.mapped[bar] = address;
+                continue;
+            }
+            let bus = if window.kind == BarKind::Io { &self.ports } else { &self.mmio };
+            if let Some(old) = entry.mapped[bar].take() {
+                bus.remove(old);
+            }
+            if let Some(base) = address {
+                let device = Arc::downgrade(&entry.device);
+                match bus.insert(base, u64::from(window.size), Arc::new(BarWindow { device, bar }))
+                {
+                    Ok(()) => entry.mapped[bar] = Some(base),
+                    // The guest put two windows in one place; as on hardware, that is its own
+                    // doing. The one that was there first keeps answering.
+                    Err(error) => tracing::debug!("{slot} BAR {bar}: {error}"),
+                }
+            }
+        }
+    }
+
+    fn remap_all(&self) {
+        let slots: Vec<Slot> = self.functions.lock().keys().copied().collect();
+        for slot in slots {
+            self.remap(slot);
+        }
+    }
+
+    /// Follows configuration spaces that were reset or restored behind the bus's back.
+    pub fn refresh(&self) {
+        self.remap_all();
+    }
+}
+
+/// Configuration mechanism #1: ports 0xCF8 to 0xCFF (PCI 3.0 §3.2.2.3.2).
+pub struct ConfigMechanism1 {
+    root: Arc<RootBus>,
+    address: Mutex<u32>,
+}
+
+/// The address latch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfigMechanism1State {
+    address: u32,
+}
+
+impl ConfigMechanism1 {
+    /// First port.
+    pub const BASE: u64 = 0xcf8;
+    /// Number of ports.
+    pub const LEN: u64 = 8;
+
+    /// Ports for `root`.
+    pub fn new(root: Arc<RootBus>) -> Self {
+        Self { root, address: Mutex::new(0) }
+    }
+
+    /// The selected function and register, when the latch is enabled and names bus 0.
+    fn target(&self, port: u64) -> Option<(Slot, u16)> {
+        let address = *self.address.lock();
+        let bus = address >> 16 & 0xff;
+        if address >> 31 == 0 || bus != 0 {
+            return None;
+        }
+        let slot = Slot::new((address >> 11 & 0x1f) as u8, (address >> 8 & 7) as u8);
+        Some((slot, (address & 0xfc) as u16 + (port & 3) as u16))
+    }
+}
+
+impl BusDevice for ConfigMechanism1 {
+    fn read(&self, offset: u64, data: &mut [u8]) {
+        match offset {
+            0 if data.len() == 4 => data.copy_from_slice(&self.address.lock().to_le_bytes()),
+            4..8 => {
+                let Some((slot, register)) = self.target(offset) else { return };
+                let room = data.len().min(8 - offset as usize);
+                self.root.read_config(slot, register, &mut data[..room]);
+            }
+            _ => {}
+        }
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) {
+        match (offset, <[u8; 4]>::try_from(data)) {
+            (0, Ok(bytes)) => *self.address.lock() = u32::from_le_bytes(bytes) & 0x80ff_fffc,
+            (4..8, _) => {
+                let Some((slot, register)) = self.target(offset) else { return };
+                let room = data.len().min(8 - offset as usize);
+                self.root.write_config(slot, register, &data[..room]);
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Persist for ConfigMechanism1 {
+    type State = ConfigMechanism1State;
+
+    fn save(&self) -> Self::State {
+        ConfigMechanism1State { address: *self.address.lock() }
+    }
+
+    fn restore(&self, state: Self::State) -> Result<(), RestoreError> {
+        *self.address.lock() = state.address & 0x80ff_fffc;
+        Ok(())
+    }
+}
+
+impl Reset for ConfigMechanism1 {
+    fn reset(&self) {
+        *self.address.lock() = 0;
+    }
+}
+
+/// The memory-mapped configuration window (PCI Express Base 3.0 §7.2.2): 4 KiB a function,
+/// 1 MiB a bus, from wherever the host bridge's PCIEXBAR puts it.
+pub struct EcamWindow {
+    root: Arc<RootBus>,
+}
+
+impl EcamWindow {
+    /// A window onto `root`.
+    pub fn new(root: Arc<RootBus>) -> Self {
+        Self { root }
+    }
+
+    fn target(offset: u64) -> Option<(Slot, u16)> {
+        let slot = Slot::new((offset >> 15 & 0x1f) as u8, (offset >> 12 & 7) as u8);
+        (offset >> 20 == 0).then_some((slot, (offset & 0xfff) as u16))
+    }
+}
+
+impl BusDevice for EcamWindow {
+    fn read(&self, offset: u64, data: &mut [u8]) {
+        if let Some((slot, register)) = Self::target(offset) {
+            self.root.read_config(slot, register, data);
+        }
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) {
+        if let Some((slot, register)) = Self::target(offset) {
+            self.root.write_config(slot, register, data);
+        }
+    }
+}
