@@ -29,15 +29,16 @@ lock() {
 mirror() {
   local m=
   if command -v apt-get >/dev/null; then
+    # shellcheck disable=SC2016  # apt expands it
     m=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Label: Debian' | head -1)
   fi
   echo "${m:-http://deb.debian.org/debian}"
 }
 
-# For scripts that run inside the root: apt with a state of its own, since the root's cannot be written.
-apt_state=$build/lab/apt
-apt_get() {
-  mkdir -p "$apt_state/lists/partial" "$apt_state/cache/archives/partial"
-  apt-get -qq -o Dir::State::lists="$apt_state/lists" -o Dir::Cache="$apt_state/cache" \
-    -o Dir::Log=/dev/null -o APT::Sandbox::User=root "$@"
+# For scripts that run inside the root: apt with its state in the working directory, since the root's
+# cannot be written.
+apt_here() { # apt-get|apt-cache WORDS...
+  mkdir -p apt/lists/partial apt/cache/archives/partial
+  "$1" -qq -o Dir::State::lists="$PWD/apt/lists" -o Dir::Cache="$PWD/apt/cache" -o Dir::Log=/dev/null \
+    -o APT::Sandbox::User=root "${@:2}"
 }
