@@ -8,6 +8,8 @@ mod coalesced;
 mod cpuid;
 mod slots;
 mod state;
+#[cfg(test)]
+mod tests;
 mod vcpu;
 mod vm;
 

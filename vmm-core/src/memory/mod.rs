@@ -2,6 +2,7 @@
 
 mod layout;
 mod ram;
+mod rom;
 mod shadow;
 
 use vm_memory::GuestMemoryMmap;
@@ -10,6 +11,7 @@ pub use layout::{
     FIRMWARE_END, HIGH_RAM_BASE, IOAPIC_BASE, LEGACY_VGA, MemoryLayout, SHADOW, SHADOW_ROM,
 };
 pub use ram::{RamAllocation, RamError};
+pub use rom::FirmwareRom;
 pub use shadow::{ShadowRam, ShadowState};
 
 /// The guest's RAM, shared by all who access it. Every access is bounds-checked by `vm-memory`;
