@@ -4,7 +4,6 @@ use std::fmt;
 use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use uuid::Uuid;
 
@@ -104,14 +103,29 @@ impl fmt::Display for Name {
 }
 
 /// Which firmware a machine starts with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Firmware {
     /// SeaBIOS.
     Bios,
     /// OVMF; its variables are kept in the machine's folder.
     #[default]
     Uefi,
+}
+
+impl Firmware {
+    /// The name it has in definitions.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Bios => "bios",
+            Self::Uefi => "uefi",
+        }
+    }
+}
+
+impl fmt::Display for Firmware {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
 }
 
 /// A drive. Files without a leading slash are in the machine's folder and belong to it.

@@ -59,6 +59,11 @@ impl Vm {
             .ok_or_else(|| DefinitionError::Running(self.definition.name.to_string()))
     }
 
+    /// Whether somebody holds the machine's lock.
+    pub fn is_running(&self) -> bool {
+        lock::is_locked(&self.folder.join(LOCK))
+    }
+
     /// Writes `definition` over the one that was read. The store must be locked.
     pub(super) fn replace(&mut self, definition: &Definition) -> Result<(), DefinitionError> {
         definition.validate()?;

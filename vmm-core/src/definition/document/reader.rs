@@ -47,7 +47,7 @@ impl Reader<'_> {
                 table,
                 FIRMWARE,
                 None,
-                &[("bios", Firmware::Bios), ("uefi", Firmware::Uefi)],
+                &[Firmware::Bios, Firmware::Uefi].map(|firmware| (firmware.as_str(), firmware)),
             )?,
             drives: Vec::new(),
             boot_first: None,

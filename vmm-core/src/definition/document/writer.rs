@@ -8,7 +8,7 @@ use super::reader::Reader;
 use super::*;
 use crate::block::Format;
 use crate::definition::error::DefinitionError;
-use crate::definition::model::{Definition, Drive, Firmware};
+use crate::definition::model::{Definition, Drive};
 
 /// What a new definition begins with.
 const HEADER: &str = "\
@@ -35,7 +35,7 @@ pub(in crate::definition) fn write(definition: &Definition) -> Result<String, De
     table.insert(UUID, toml_edit::value(definition.uuid.to_string()));
     table.insert(MEMORY, toml_edit::value(definition.memory.to_string()));
     table.insert(CPUS, toml_edit::value(i64::from(definition.cpus)));
-    table.insert(FIRMWARE, toml_edit::value(firmware(definition.firmware)));
+    table.insert(FIRMWARE, toml_edit::value(definition.firmware.as_str()));
     if !definition.notes.is_empty() {
         table.insert(NOTES, toml_edit::value(definition.notes.as_str()));
     }
@@ -77,7 +77,7 @@ pub(in crate::definition) fn rewrite(
         set(table, CPUS, i64::from(new.cpus));
     }
     if new.firmware != old.firmware {
-        set(table, FIRMWARE, firmware(new.firmware));
+        set(table, FIRMWARE, new.firmware.as_str());
     }
     if new.notes != old.notes {
         set(table, NOTES, new.notes.as_str());
@@ -86,13 +86,6 @@ pub(in crate::definition) fn rewrite(
         write_drives(table, new)?;
     }
     Ok(document.to_string())
-}
-
-fn firmware(firmware: Firmware) -> &'static str {
-    match firmware {
-        Firmware::Bios => "bios",
-        Firmware::Uefi => "uefi",
-    }
 }
 
 /// Sets a value where it stands, with the comment behind it.
