@@ -1,0 +1,47 @@
+# Berth's tasks. Each sets up what it needs, once, in build/ (see tests/lab/README.md).
+
+lab := tests/lab
+dev := $(lab)/dev
+# Words for a task's program: make run ARGS='--cpus 2', make e2e ARGS=grub
+ARGS ?=
+
+.PHONY: help setup run test unit e2e lint bench clean distclean
+
+help:
+	@echo 'make run        boot the demo medium on this terminal (Ctrl-] leaves)'
+	@echo 'make test       run all tests: unit, then e2e'
+	@echo 'make unit       run the unit and property tests'
+	@echo 'make e2e        run the end-to-end tests, on /dev/kvm or in the lab'
+	@echo 'make lint       check formatting, lints, scripts, licences'
+	@echo 'make bench      compare with QEMU'
+	@echo 'make setup      install the system packages that the above need'
+	@echo 'make clean      remove what was compiled'
+	@echo 'make distclean  remove also the Debian 13 root, the lab and the guest images'
+
+setup:
+	@$(lab)/setup
+
+run: setup
+	@$(lab)/make-images demo.iso
+	@$(dev) cargo build --release --package berth
+	@$(dev) cargo run --quiet --release --package berth -- boot --iso build/images/demo.iso --memory 1G $(ARGS)
+
+test: unit e2e
+
+unit: setup
+	@$(dev) cargo test --workspace --exclude berth-tests $(ARGS)
+
+e2e: setup
+	@$(lab)/e2e $(ARGS)
+
+lint: setup
+	@$(lab)/lint
+
+bench: setup
+	@$(lab)/bench $(ARGS)
+
+clean:
+	rm -rf target
+
+distclean: clean
+	rm -rf build
