@@ -1,3 +1,29 @@
-//! The `berth` program.
+//! The `berth` program: reads the command line, runs one subcommand, reports how it went.
+//!
+//! What lives here: everything that touches the terminal, from options to exit status. What a
+//! machine is and does lives in `vmm-core`.
 
-fn main() {}
+mod cli;
+mod commands;
+mod report;
+mod screenshot;
+mod script;
+mod session;
+mod terminal;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    terminal::restore_on_panic();
+    let arguments = match cli::parse(std::env::args_os()) {
+        Ok(arguments) => arguments,
+        Err(exit) => return exit,
+    };
+    match arguments.command.run() {
+        Ok(outcome) => outcome.exit(),
+        Err(error) => {
+            report::failure(&*error);
+            ExitCode::FAILURE
+        }
+    }
+}

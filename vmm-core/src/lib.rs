@@ -9,6 +9,7 @@ pub mod acpi;
 pub mod block;
 pub mod boot;
 pub mod bus;
+pub mod chipset;
 pub mod clock;
 pub mod definition;
 pub mod devices;

@@ -1,1 +1,63 @@
-//! KVM.
+//! KVM: the one place that makes its system calls.
+//!
+//! What lives here: opening `/dev/kvm`, the VM with its memory slots and interrupt controllers,
+//! vCPUs with their state, CPUID, and the ring of coalesced writes. What does not: devices, and
+//! the decision what to run when.
+
+mod coalesced;
+mod cpuid;
+mod slots;
+mod state;
+#[cfg(test)]
+mod tests;
+mod vcpu;
+mod vm;
+
+pub use coalesced::CoalescedRing;
+pub use state::{ChipsetState, VcpuState};
+pub use vcpu::{Exit, KickHandle, Vcpu, prepare_kicks};
+pub use vm::Vm;
+
+use std::io;
+
+use thiserror::Error;
+
+/// Why KVM cannot be used.
+#[derive(Debug, Error)]
+pub enum KvmError {
+    /// `/dev/kvm` is not there.
+    #[error(
+        "/dev/kvm does not exist; switch on virtualization (VT-x or AMD-V) in the computer's \
+         firmware setup, then load the module: sudo modprobe kvm_intel || sudo modprobe kvm_amd"
+    )]
+    Absent,
+    /// `/dev/kvm` is there but not ours to open.
+    #[error(
+        "no permission to open /dev/kvm; join the group kvm and log in again: \
+         sudo usermod -aG kvm $USER"
+    )]
+    Forbidden,
+    /// The KVM there is too old or of another kind.
+    #[error("this system's KVM lacks {0}; update its kernel")]
+    Lacks(&'static str),
+    /// A system call failed.
+    #[error("KVM refused to {action}")]
+    Refused {
+        /// What was tried, as in “create a vCPU”.
+        action: &'static str,
+        /// KVM's reason.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Names the action of a failed system call.
+trait Refusal<T> {
+    fn or_refused(self, action: &'static str) -> Result<T, KvmError>;
+}
+
+impl<T> Refusal<T> for Result<T, kvm_ioctls::Error> {
+    fn or_refused(self, action: &'static str) -> Result<T, KvmError> {
+        self.map_err(|error| KvmError::Refused { action, source: error.into() })
+    }
+}

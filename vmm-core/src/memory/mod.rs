@@ -1,6 +1,18 @@
-//! Guest-physical memory.
+//! Guest-physical memory: where RAM lies, how it is allocated, and what maps host memory into it.
+
+mod layout;
+mod ram;
+mod rom;
+mod shadow;
 
 use vm_memory::GuestMemoryMmap;
+
+pub use layout::{
+    FIRMWARE_END, HIGH_RAM_BASE, IOAPIC_BASE, LEGACY_VGA, MemoryLayout, SHADOW, SHADOW_ROM,
+};
+pub use ram::{RamAllocation, RamError};
+pub use rom::FirmwareRom;
+pub use shadow::{ShadowRam, ShadowState};
 
 /// The guest's RAM, shared by all who access it. Every access is bounds-checked by `vm-memory`;
 /// an address outside RAM gives an error, never a panic.

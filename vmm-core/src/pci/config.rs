@@ -201,6 +201,12 @@ impl ConfigSpace {
         self.reset_bytes[at..at + bytes.len()].copy_from_slice(bytes);
     }
 
+    /// Sets bytes as the device itself does, whether or not the guest could.
+    pub fn set(&mut self, offset: u16, bytes: &[u8]) {
+        let at = usize::from(offset);
+        self.bytes[at..at + bytes.len()].copy_from_slice(bytes);
+    }
+
     /// The byte at `offset`.
     pub fn u8(&self, offset: u16) -> u8 {
         self.bytes[usize::from(offset)]

@@ -99,11 +99,11 @@ impl PciFunction {
         self.intx.router.set_pin(self.intx.slot, self.pin - 1, inner.level && !masked);
     }
 
-    pub(super) fn read_config(&self, offset: u16, data: &mut [u8]) {
+    pub(crate) fn read_config(&self, offset: u16, data: &mut [u8]) {
         self.inner.lock().config.read(offset, data);
     }
 
-    pub(super) fn write_config(&self, offset: u16, data: &[u8]) {
+    pub(crate) fn write_config(&self, offset: u16, data: &[u8]) {
         let mut inner = self.inner.lock();
         inner.config.write(offset, data);
         self.drive_pin(&inner);

@@ -1,0 +1,102 @@
+//! Scripted runs: wait for something, then do something, step by step.
+//!
+//! A [`Script`] is a list of steps, each a condition and the actions done once it is met. It is
+//! read from options in the order in which they stand on the command line ([`options`]) and carried
+//! out against a running machine by a [`Runner`].
+
+mod keys;
+mod options;
+mod runner;
+mod view;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use regex::Regex;
+use regex::bytes::Regex as BytesRegex;
+
+use keys::Stroke;
+pub(crate) use runner::{Connections, Progress, Runner, ScriptError};
+
+/// What a run waits for and does.
+#[derive(Debug, Clone)]
+pub(crate) struct Script {
+    /// In order, at least one.
+    pub(crate) steps: Vec<Step>,
+    /// How long the run may take.
+    pub(crate) timeout: Option<Duration>,
+}
+
+/// Wait for `condition`, then do `actions` in order.
+#[derive(Debug, Clone)]
+pub(crate) struct Step {
+    /// What is waited for.
+    pub(crate) condition: Condition,
+    /// What is done then.
+    pub(crate) actions: Vec<Action>,
+}
+
+/// What a step waits for.
+#[derive(Debug, Clone)]
+pub(crate) enum Condition {
+    /// Nothing: the machine has been started.
+    Started,
+    /// The guest's serial output since the last match holds this.
+    Serial(BytesRegex),
+    /// The text on the screen holds this.
+    Screen(Regex),
+    /// The screen shows something, and has not changed for this long.
+    Still(Duration),
+    /// This colour fills at least this part of the screen.
+    Color(Color),
+    /// This much time has passed.
+    Wait(Duration),
+    /// The guest is off.
+    Off,
+}
+
+/// A colour and how much of the screen it fills.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Color {
+    /// Red, green, blue.
+    pub(crate) rgb: [u8; 3],
+    /// Of all pixels.
+    pub(crate) percent: f64,
+}
+
+/// What a step does.
+#[derive(Debug, Clone)]
+pub(crate) enum Action {
+    /// Type on the keyboard.
+    Type(Vec<Stroke>),
+    /// Send to the serial port.
+    TypeSerial(Vec<u8>),
+    /// Take a picture of the screen.
+    Screenshot(PathBuf),
+    /// Put this medium into the optical drive, or take it out.
+    ChangeMedium(Option<PathBuf>),
+    /// Let the machine stand still for this long.
+    Pause(Duration),
+    /// Press the power button.
+    Shutdown,
+    /// Press the reset button.
+    Reset,
+}
+
+impl std::fmt::Display for Condition {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Started => write!(f, "the start"),
+            Self::Serial(regex) => write!(f, "“{regex}” on the serial port"),
+            Self::Screen(regex) => write!(f, "“{regex}” on the screen"),
+            Self::Still(time) => {
+                write!(f, "the screen to be still for {} s", time.as_secs_f64())
+            }
+            Self::Color(Color { rgb: [r, g, b], percent }) => {
+                write!(f, "colour {r:02x}{g:02x}{b:02x} on {percent} % of the screen")
+            }
+            Self::Wait(time) => write!(f, "{} s to pass", time.as_secs_f64()),
+            Self::Off => write!(f, "the guest to power off"),
+        }
+    }
+}

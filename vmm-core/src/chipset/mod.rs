@@ -1,0 +1,16 @@
+//! The two chips that make the machine a Q35: the host bridge (MCH) and the LPC bridge (ICH9).
+
+mod host_bridge;
+mod lpc_bridge;
+
+pub use host_bridge::{HostBridge, HostBridgeState};
+pub use lpc_bridge::{LpcBridge, LpcBridgeState, PirqRouter, PirqState};
+
+/// The host bridge's slot.
+pub const HOST_BRIDGE: crate::pci::Slot = crate::pci::Slot::new(0, 0);
+/// The display controller's slot.
+pub const DISPLAY: crate::pci::Slot = crate::pci::Slot::new(1, 0);
+/// The LPC bridge's slot.
+pub const LPC_BRIDGE: crate::pci::Slot = crate::pci::Slot::new(0x1f, 0);
+/// The AHCI controller's slot.
+pub const AHCI: crate::pci::Slot = crate::pci::Slot::new(0x1f, 2);

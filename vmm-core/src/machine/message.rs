@@ -1,0 +1,156 @@
+//! What passes between a machine and its front ends.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// An order to a machine. Orders that make no sense in the current state are answered with
+/// [`Event::Refused`] and change nothing.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Command {
+    /// Let the vCPUs run for the first time.
+    Start,
+    /// Stop the vCPUs where they are.
+    Pause,
+    /// Go on after a pause; also retries what a full disk held up.
+    Resume,
+    /// Press the power button: the guest's system shuts down if it listens.
+    Shutdown,
+    /// End at once, as if by pulling the plug; disk images are flushed.
+    PowerOff,
+    /// Press the reset button.
+    Reset,
+    /// Put another medium into an optical drive, or none.
+    ChangeMedium {
+        /// Index of the drive in the configuration.
+        drive: usize,
+        /// The ISO image; `None` empties the drive.
+        medium: Option<PathBuf>,
+        /// Also when the guest has locked the tray.
+        force: bool,
+    },
+    /// Keys go down and up, in order.
+    Keys(Vec<KeyEvent>),
+    /// Type a text on a US keyboard, no faster than the guest reads it. Characters such a
+    /// keyboard has no key for are left out.
+    TypeText(String),
+    /// The pointer moves or its buttons change.
+    Pointer(PointerEvent),
+}
+
+/// A key of the guest's keyboard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyEvent {
+    /// The key's code in Linux' `input-event-codes.h`, which is where it sits, not what it says.
+    pub code: u16,
+    /// Whether it goes down. The guest's keyboard repeats by itself: a front end passes on no
+    /// repeats of its own.
+    pub pressed: bool,
+}
+
+/// A relative pointer event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PointerEvent {
+    /// Movement to the right, in the guest's counts.
+    pub dx: i32,
+    /// Movement down.
+    pub dy: i32,
+    /// Wheel clicks towards the user.
+    pub wheel: i32,
+    /// Buttons held: bit 0 left, 1 right, 2 middle, 3 and 4 the side buttons.
+    pub buttons: u8,
+}
+
+/// Where a machine is in its life.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// Built; no guest instruction has run.
+    Created,
+    /// The vCPUs run.
+    Running,
+    /// The vCPUs stand still and can go on.
+    Paused(PauseReason),
+    /// Over; nothing runs any more. Terminal.
+    Stopped(StopReason),
+}
+
+/// Why a machine stands still.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PauseReason {
+    /// A front end asked.
+    Requested,
+    /// A disk image cannot be written; the text says which and why. [`Command::Resume`] tries
+    /// again.
+    DiskFault(String),
+}
+
+/// Why a machine is over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StopReason {
+    /// The guest turned itself off.
+    GuestPowerOff,
+    /// A front end asked, by [`Command::PowerOff`] or by dropping the machine.
+    Requested,
+    /// Something broke; the text says what, in a sentence.
+    Failed(String),
+}
+
+/// What a machine tells.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// The state changed. The first event of every subscription gives the current state.
+    State(State),
+    /// The guest was reset.
+    Reset,
+    /// A command could not be carried out; the text says why.
+    Refused(String),
+    /// The medium of an optical drive changed, by command or because the guest ejected it.
+    Medium {
+        /// Index of the drive.
+        drive: usize,
+        /// The ISO image now in it.
+        medium: Option<PathBuf>,
+    },
+    /// The guest set the keyboard's lights: bit 0 scroll lock, 1 num lock, 2 caps lock.
+    Leds(u8),
+    /// Once a second while the machine runs.
+    Statistics(Statistics),
+}
+
+/// Figures since the machine was started.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Statistics {
+    /// Time since start.
+    pub uptime: Duration,
+    /// Processor time each vCPU thread has used.
+    pub vcpu_time: Vec<Duration>,
+    /// Guest RAM that occupies host memory, in bytes.
+    pub resident: u64,
+    /// Figures of each drive, in the order of the configuration.
+    pub disks: Vec<DiskStatistics>,
+    /// Returns from KVM to the VMM by kind, all vCPUs together.
+    pub exits: ExitCounts,
+}
+
+/// What a drive has moved.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DiskStatistics {
+    /// Bytes read by the guest.
+    pub read_bytes: u64,
+    /// Bytes written by the guest.
+    pub written_bytes: u64,
+    /// Read requests completed.
+    pub reads: u64,
+    /// Write requests completed.
+    pub writes: u64,
+}
+
+/// Returns from KVM by kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ExitCounts {
+    /// Port reads and writes.
+    pub io: u64,
+    /// Memory-mapped reads and writes.
+    pub mmio: u64,
+    /// Anything else.
+    pub other: u64,
+}
