@@ -1,6 +1,6 @@
 //! The real-time clock and CMOS memory: an MC146818 at ports 0x70 and 0x71, ISA interrupt 8.
 //!
-//! [`chip`] is the chip, [`calendar`] how it spells dates, [`layout`] what firmware reads from
+//! `chip` is the chip, `calendar` how it spells dates, `layout` what firmware reads from
 //! its memory. This file ties it to the host's clock (in UTC), to a timer and to the interrupt
 //! line. The timer is armed only while the guest wants interrupts.
 
