@@ -15,9 +15,9 @@ macro_rules! keys {
         #[allow(missing_docs)]
         impl KeyCode {
             $(pub const $name: Self = Self($evdev);)*
-            /// Sends a sequence of its own, see [`KeyCode::set2`].
+            /// Print Screen; with Alt, SysRq. Sends sequences of its own.
             pub const SYSRQ: Self = Self(99);
-            /// Sends a sequence of its own, see [`KeyCode::set2`].
+            /// Pause; with Ctrl, Break. Sends sequences of its own.
             pub const PAUSE: Self = Self(119);
         }
 
