@@ -73,14 +73,6 @@ pub struct OpticalState {
     blocks: u32,
 }
 
-impl OpticalState {
-    /// What makes it a state that no drive can have.
-    pub(super) fn problem(&self) -> Option<&'static str> {
-        // Every combination of these can happen: a medium may be forced out of a locked drive.
-        None
-    }
-}
-
 /// An optical drive and the medium in it.
 pub(super) struct Optical {
     medium: Option<Arc<dyn BlockDevice>>,

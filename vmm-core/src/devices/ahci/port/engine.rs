@@ -174,7 +174,10 @@ impl Port {
                     Ok(()) if phase == Phase::Queued => {
                         inner.ci &= !(1 << slot);
                         // The device releases BSY once it has queued the command.
-                        self.post_register(inner, &TaskFile::ok(&command.fis), false);
+                        let queued = TaskFile::ok(&command.fis);
+                        inner.status = queued.status;
+                        inner.error = queued.error;
+                        self.post_register(inner, &queued, false);
                     }
                     Ok(()) => inner.status = status::BSY | status::READY,
                     Err(problem) => self.bad_buffer(inner, command, phase, problem, byte_count),
