@@ -74,11 +74,13 @@ impl Port {
         inner.pumping = true;
         loop {
             if let Some(Outgoing { backend, request }) = inner.outbox.pop_front() {
+                inner.submitting = true;
                 MutexGuard::unlocked(&mut inner, || {
                     self.host.port_event(self.index);
                     backend.submit(request);
                     drop(backend);
                 });
+                inner.submitting = false;
             } else if let Some(notice) = inner.device.take_notice() {
                 MutexGuard::unlocked(&mut inner, notice);
             } else if !self.fetch(&mut inner) {
@@ -86,8 +88,8 @@ impl Port {
             }
         }
         inner.pumping = false;
-        if inner.is_idle() {
-            self.idle.notify_all();
+        if inner.is_quiet() {
+            self.quiet.notify_all();
         }
         drop(inner);
         self.host.port_event(self.index);
@@ -257,8 +259,8 @@ impl Port {
             self.settle(&mut inner);
         }
         let more = !inner.pumping && (!inner.outbox.is_empty() || inner.may_fetch());
-        if inner.is_idle() {
-            self.idle.notify_all();
+        if inner.is_quiet() {
+            self.quiet.notify_all();
         }
         drop(inner);
         self.host.port_event(self.index);

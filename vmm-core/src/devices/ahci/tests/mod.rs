@@ -6,3 +6,4 @@ mod hostile;
 mod optical;
 mod resets;
 mod rig;
+mod threads;

@@ -136,6 +136,37 @@ fn the_guest_ejects_and_loads() {
 }
 
 #[test]
+fn a_machine_may_take_the_medium_as_soon_as_it_is_ejected() {
+    use std::sync::OnceLock;
+    let ram = ram();
+    let handle: Arc<OnceLock<OpticalDrive>> = Arc::default();
+    let later = handle.clone();
+    let drive = Drive::Optical {
+        medium: Some(FakeDisk::new(&ram, DISC)),
+        identity: Identity::optical(""),
+        on_tray: Arc::new(move |_| later.get().unwrap().change_medium(None).unwrap()),
+    };
+    let rig = Rig::cold(ram, drive);
+    handle.set(rig.ahci.optical(0).unwrap()).ok().unwrap();
+    rig.start();
+    assert!(rig.packet(&[0], 0).is_err());
+    rig.packet(&[0x1b, 0, 0, 0, 2], 0).unwrap();
+    assert!(!handle.get().unwrap().medium_present());
+}
+
+#[test]
+fn a_link_reset_does_not_hide_a_new_medium() {
+    let Optical { rig, drive, .. } = optical(false);
+    drive.change_medium(disc(&rig, 4096)).unwrap();
+    rig.set_px(px::SCTL, 1);
+    rig.set_px(px::SCTL, 0);
+    rig.restart();
+    assert_eq!(rig.packet(&[0], 0), Err((6, 0x29, 0)));
+    assert_eq!(rig.packet(&[0], 0), Err((6, 0x28, 0)));
+    assert_eq!(event(&rig), (2, 2));
+}
+
+#[test]
 fn a_new_medium_is_announced() {
     let Optical { rig, drive, tray } = optical(false);
     assert_eq!(rig.packet(&[0], 0), Err((2, 0x3a, 1)));
