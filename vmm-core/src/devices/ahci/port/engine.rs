@@ -241,8 +241,14 @@ impl Port {
             // The medium left between two steps of one command.
             return self.advance(inner, slot, Err(io::ErrorKind::NotFound.into()));
         };
-        let (port, epoch) = (self.clone(), inner.epoch);
-        let done = Box::new(move |result| port.request_done(slot, epoch, result));
+        // Weak: the block layer may keep a request for long, when the host's disk is full, and
+        // must not keep its own disk open through it once the machine is gone.
+        let (port, epoch) = (Arc::downgrade(self), inner.epoch);
+        let done = Box::new(move |result| {
+            if let Some(port) = port.upgrade() {
+                port.request_done(slot, epoch, result);
+            }
+        });
         inner.in_flight += 1;
         let request = Request { operation, offset, segments, done };
         inner.outbox.push_back(Outgoing { backend, request });

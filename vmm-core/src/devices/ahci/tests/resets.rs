@@ -162,3 +162,13 @@ fn drain_ends_everything_issued() {
     assert_eq!(rig.px(px::CI), 0);
     assert_eq!(rig.ahci.stats(0).writes, 4);
 }
+
+#[test]
+fn a_request_that_never_ends_keeps_nothing_alive() {
+    let (rig, disk) = busy();
+    let (port, image) = (std::sync::Arc::downgrade(&rig.ahci.ports[0]), disk.clone());
+    drop(rig);
+    assert!(port.upgrade().is_none());
+    assert_eq!(std::sync::Arc::strong_count(&image), 2, "this test's own");
+    disk.release(0);
+}
