@@ -90,7 +90,7 @@ fn what_is_no_disk_image_is_refused_in_one_sentence() {
     if !rustix::process::geteuid().is_root() {
         use std::os::unix::fs::PermissionsExt;
         let path = shelf.put("f", &[0; 512]);
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0)).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o000)).unwrap();
         assert_eq!(shelf.probed("f"), "“f” may not be written; change its permissions");
     }
 }
