@@ -18,8 +18,10 @@ use crate::units::Bytes;
 const BLOCK: u64 = 4096;
 
 /// What each block may hold.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 struct Model {
+    /// Stamp of blocks that are not in `blocks`.
+    start: u64,
     blocks: HashMap<u64, Block>,
 }
 
@@ -32,13 +34,11 @@ struct Block {
     later: Vec<Option<u64>>,
 }
 
-impl Default for Block {
-    fn default() -> Self {
-        Self { flushed: vec![0], later: Vec::new() }
-    }
-}
-
 impl Block {
+    fn new(stamp: u64) -> Self {
+        Self { flushed: vec![stamp], later: Vec::new() }
+    }
+
     fn allows(&self, found: u64) -> bool {
         self.flushed.contains(&found)
             || self.later.contains(&Some(found))
@@ -48,12 +48,20 @@ impl Block {
 }
 
 impl Model {
+    fn new(start: u64) -> Self {
+        Self { start, blocks: HashMap::new() }
+    }
+
+    fn block(&mut self, number: u64) -> &mut Block {
+        self.blocks.entry(number).or_insert_with(|| Block::new(self.start))
+    }
+
     fn write(&mut self, block: u64, stamp: u64) {
-        self.blocks.entry(block).or_default().later.push(Some(stamp));
+        self.block(block).later.push(Some(stamp));
     }
 
     fn discard(&mut self, block: u64) {
-        self.blocks.entry(block).or_default().later.push(None);
+        self.block(block).later.push(None);
     }
 
     fn flush(&mut self) {
@@ -70,7 +78,8 @@ impl Model {
     /// Checks what an image holds after all.
     fn check(&self, image: &Image, size: u64) {
         for number in 0..size / BLOCK {
-            let block = self.blocks.get(&number).cloned().unwrap_or_default();
+            let block = self.blocks.get(&number).cloned();
+            let block = block.unwrap_or_else(|| Block::new(self.start));
             let mut data = vec![0; BLOCK as usize];
             image.read((&mut data).into(), number * BLOCK).unwrap();
             // With smaller clusters than blocks, part of a block may be older.
@@ -96,18 +105,29 @@ struct Recording {
 }
 
 /// Writes, flushes and discards at random, so that all kinds of tables come into being and grow.
-fn record(shape: &str, size: u64, steps: usize, span: u64) -> Option<Recording> {
+/// The image is full of compressed data at first if `compressed`, else empty.
+fn record(shape: &str, compressed: bool, size: u64, steps: usize, span: u64) -> Option<Recording> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("d");
-    if !testing::qemu_create(&path, &["-f", "qcow2", "-o", shape], &size.to_string()) {
+    let raw = dir.path().join("raw");
+    let start = if compressed { 1 << 40 } else { 0 };
+    let (name, raw_name) = (path.to_str().unwrap(), raw.to_str().unwrap());
+    let made = if compressed {
+        std::fs::write(&raw, stamped(start, size / BLOCK)).unwrap();
+        let from = ["convert", "-c", "-f", "raw", "-O", "qcow2", "-o", shape, raw_name, name];
+        testing::qemu_img(&from)?.0
+    } else {
+        testing::qemu_create(&path, &["-f", "qcow2", "-o", shape], &size.to_string())
+    };
+    if !made {
         return None;
     }
+    let mut model = Model::new(start);
     let start = std::fs::read(&path).unwrap();
     let image = Image::open(&path, &options(Format::Qcow2)).unwrap();
     *image.file().probe.record.lock() = Some(Vec::new());
     let count = || image.file().probe.record.lock().as_ref().unwrap().len();
     let mut random = Random(0x5eed + size);
-    let mut model = Model::default();
     let mut models = vec![(0, model.clone())];
     for stamp in 1..=steps as u64 {
         let len = (random.below(span) + 1).min(size / BLOCK);
@@ -193,16 +213,19 @@ impl Recording {
 
 #[test]
 fn nothing_flushed_is_lost_at_any_moment() {
-    for (shape, size, steps, span) in [
+    let cases = std::env::var("BLOCK_CRASH_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(25);
+    for (shape, compressed, size, steps, span) in [
         // Tables of 64 entries: many of them, and a refcount table that must grow.
-        ("cluster_size=512", 12 << 20, 400, 40),
-        ("cluster_size=512,refcount_bits=1", 4 << 20, 200, 20),
-        ("cluster_size=4k,refcount_bits=64", 32 << 20, 200, 30),
-        ("cluster_size=64k", 64 << 20, 150, 40),
+        ("cluster_size=512", false, 12 << 20, 400, 40),
+        ("cluster_size=512,refcount_bits=1", false, 4 << 20, 200, 20),
+        ("cluster_size=4k,refcount_bits=64", false, 32 << 20, 200, 30),
+        ("cluster_size=64k", false, 64 << 20, 150, 40),
+        ("cluster_size=4k", true, 4 << 20, 200, 20),
+        ("cluster_size=16k", true, 8 << 20, 200, 20),
     ] {
-        let Some(recording) = record(shape, size, steps, span) else { return };
-        recording.killed(30);
-        recording.power_failed(30);
+        let Some(recording) = record(shape, compressed, size, steps, span) else { return };
+        recording.killed(cases);
+        recording.power_failed(cases);
     }
 }
 
@@ -256,7 +279,7 @@ fn a_killed_process_leaves_a_whole_image() {
     // Each block in a cluster of its own, and a few L2 tables.
     let size = Bytes((KILLED_BLOCKS * 16 * BLOCK) + (1 << 30));
     create::create_qcow2(&path, size, Preallocation::None, None, &mut patient()).unwrap();
-    let mut model = Model::default();
+    let mut model = Model::new(0);
     let mut next = 1;
     let mut random = Random(std::process::id().into());
     for _ in 0..12 {
