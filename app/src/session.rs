@@ -73,7 +73,7 @@ pub(crate) struct Session {
     commands: async_channel::Sender<Command>,
     display: Arc<dyn Display>,
     runner: Runner,
-    /// What is typed, by script or at the terminal, on its way to the serial port.
+    /// What is typed at the terminal, on its way to the serial port.
     typed: async_channel::Sender<Vec<u8>>,
     deadline: Option<Instant>,
     sender: SyncSender<Message>,
@@ -103,7 +103,7 @@ impl Session {
         let (commands, display) = (machine.commands(), machine.display());
         let connections = Connections {
             commands: commands.clone(),
-            serial_input: typed.clone(),
+            serial_input: machine.serial(SerialStart::Now).input,
             display: display.clone(),
             optical,
         };

@@ -96,6 +96,11 @@ impl Flash {
         Ok(flash)
     }
 
+    /// Where it lies in guest-physical memory.
+    pub fn base(&self) -> u64 {
+        self.base
+    }
+
     /// Size in bytes.
     pub fn size(&self) -> u64 {
         self.shared.inner.lock().cells.bytes().len() as u64

@@ -58,16 +58,22 @@ pub enum FlashError {
     Resources(#[source] io::Error),
 }
 
-/// A machine's own variables.
+/// Where a machine's variables are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VarsFile {
-    path: PathBuf,
+    /// `None` for a machine that forgets them at its end.
+    path: Option<PathBuf>,
 }
 
 impl VarsFile {
     /// The file at `path`, which need not exist yet.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into() }
+        Self { path: Some(path.into()) }
+    }
+
+    /// No file: the variables end with the machine.
+    pub fn forgotten() -> Self {
+        Self { path: None }
     }
 
     /// Reads the file, or makes it from `template` when there is none.
@@ -76,8 +82,9 @@ impl VarsFile {
         if expected == 0 || expected > MAX_SIZE || !expected.is_multiple_of(BLOCK_SIZE) {
             return Err(FlashError::Geometry(expected));
         }
-        let unreadable = |source| FlashError::Read { path: self.path.clone(), source };
-        let file = match File::open(&self.path) {
+        let Some(path) = &self.path else { return Ok(template.to_vec()) };
+        let unreadable = |source| FlashError::Read { path: path.clone(), source };
+        let file = match File::open(path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 self.save(template)?;
@@ -87,7 +94,7 @@ impl VarsFile {
         };
         let actual = file.metadata().map_err(unreadable)?.len();
         if actual != expected as u64 {
-            return Err(FlashError::Size { path: self.path.clone(), actual, expected });
+            return Err(FlashError::Size { path: path.clone(), actual, expected });
         }
         let mut contents = Vec::with_capacity(expected);
         file.take(actual).read_to_end(&mut contents).map_err(unreadable)?;
@@ -99,36 +106,36 @@ impl VarsFile {
 
     /// Replaces the file; on return the new contents are on disk.
     pub(super) fn save(&self, contents: &[u8]) -> Result<(), FlashError> {
-        let failed = |source| FlashError::Write { path: self.path.clone(), source };
-        self.replace(contents).map_err(failed)
+        let Some(path) = &self.path else { return Ok(()) };
+        replace(path, contents).map_err(|source| FlashError::Write { path: path.clone(), source })
     }
+}
 
-    fn replace(&self, contents: &[u8]) -> io::Result<()> {
-        let name = self.path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
-        let directory = match self.path.parent() {
-            Some(directory) if !directory.as_os_str().is_empty() => directory,
-            _ => Path::new("."),
-        };
-        let mut temporary = std::ffi::OsString::from(".");
-        temporary.push(name);
-        temporary.push(".new");
-        let temporary = directory.join(temporary);
-        let write = || -> io::Result<()> {
-            let mut file = OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(true)
-                .mode(0o600)
-                .open(&temporary)?;
-            file.write_all(contents)?;
-            file.sync_all()?;
-            std::fs::rename(&temporary, &self.path)
-        };
-        if let Err(error) = write() {
-            // What is left of it would only take space, which may be what was lacking.
-            let _ = std::fs::remove_file(&temporary);
-            return Err(error);
-        }
-        File::open(directory)?.sync_all()
+fn replace(path: &Path, contents: &[u8]) -> io::Result<()> {
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    let directory = match path.parent() {
+        Some(directory) if !directory.as_os_str().is_empty() => directory,
+        _ => Path::new("."),
+    };
+    let mut temporary = std::ffi::OsString::from(".");
+    temporary.push(name);
+    temporary.push(".new");
+    let temporary = directory.join(temporary);
+    let write = || -> io::Result<()> {
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&temporary)?;
+        file.write_all(contents)?;
+        file.sync_all()?;
+        std::fs::rename(&temporary, path)
+    };
+    if let Err(error) = write() {
+        // What is left of it would only take space, which may be what was lacking.
+        let _ = std::fs::remove_file(&temporary);
+        return Err(error);
     }
+    File::open(directory)?.sync_all()
 }
