@@ -38,7 +38,7 @@ lint: setup
 	@$(lab)/lint
 
 bench: setup
-	@$(lab)/bench $(ARGS)
+	@$(lab)/e2e --bench $(ARGS)
 
 clean:
 	rm -rf target
