@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
-use crate::commands::{Result, boot};
+use crate::commands::{Result, boot, delete, list, new, run, show};
 use crate::report;
 
 /// Virtual machines on the desktop.
@@ -20,12 +20,22 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Boot(Box<boot::Boot>),
+    New(Box<new::New>),
+    List(list::List),
+    Show(show::Show),
+    Run(run::Run),
+    Delete(delete::Delete),
 }
 
 impl Command {
     pub(crate) fn run(self) -> Result<report::Outcome> {
         match self {
             Self::Boot(command) => command.run(),
+            Self::New(command) => command.run(),
+            Self::List(command) => command.run(),
+            Self::Show(command) => command.run(),
+            Self::Run(command) => command.run(),
+            Self::Delete(command) => command.run(),
         }
     }
 }
@@ -86,7 +96,7 @@ mod tests {
         for (arguments, expected) in [
             (&["boot", "--cpus", "x"][..], "'x' for '--cpus"),
             (&["boot", "--frobnicate"], "(see berth boot --help)"),
-            (&["boot", "--firmware", "coreboot"], "[possible values: bios, uefi]"),
+            (&["boot", "--firmware", "coreboot"], "bios, uefi"),
             (&["bot"], "'boot'"),
         ] {
             let error = Cli::try_parse_from([&["berth"], arguments].concat()).unwrap_err();

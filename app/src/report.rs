@@ -56,7 +56,22 @@ fn sentence(error: &(dyn Error + 'static)) -> String {
         }
         source = cause.source();
     }
-    text
+    without_numbers(&text)
+}
+
+/// `text` without the numbers that the standard library puts behind what the system said.
+fn without_numbers(text: &str) -> String {
+    let mut parts = text.split(" (os error ");
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match part.split_once(')') {
+            Some((number, rest)) if number.bytes().all(|digit| digit.is_ascii_digit()) => {
+                plain.push_str(rest);
+            }
+            _ => plain = format!("{plain} (os error {part}"),
+        }
+    }
+    plain
 }
 
 /// `text` with control characters as escapes.
@@ -84,6 +99,13 @@ mod tests {
         assert_eq!(sentence(&error), "cannot open disk.qcow2: permission denied");
         let quoting = std::io::Error::other(std::io::Error::other("same"));
         assert_eq!(sentence(&quoting), "same");
+    }
+
+    #[test]
+    fn the_systems_words_come_without_its_numbers() {
+        let error = std::io::Error::from_raw_os_error(2);
+        assert_eq!(sentence(&error), "No such file or directory");
+        assert_eq!(without_numbers("a (os error x) b (os error 3), c"), "a (os error x) b, c");
     }
 
     #[test]

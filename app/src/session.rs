@@ -61,31 +61,12 @@ enum Message {
     Signal(i32),
 }
 
-/// Runs `machine` until it is off, the script is done, time is out or somebody ends it. `optical`
-/// is the drive that the script's media go into.
-///
-/// # Errors
-/// When the machine or the script fails, or the terminal is gone.
-pub(crate) fn run(
-    machine: Machine,
-    optical: Option<usize>,
-    script: &Script,
-) -> Result<Outcome, SessionError> {
-    let deadline = script.timeout.map(|timeout| Instant::now() + timeout);
-    // Bounded: a guest that writes faster than its output is watched has to wait.
-    let (sender, messages) = sync_channel(64);
-    let mut session = Session::new(machine, optical, script, messages)?;
-    let signals = watch_signals(sender.clone())?;
-    session.raw = RawMode::enter().map_err(SessionError::Terminal)?;
-    session.connect(sender)?;
-    let outcome = session.drive(deadline);
-    signals.close();
-    outcome
-}
-
-struct Session {
+/// A machine and what is done with it.
+pub(crate) struct Session {
     machine: Machine,
     runner: Runner,
+    deadline: Option<Instant>,
+    sender: SyncSender<Message>,
     messages: Receiver<Message>,
     raw: Option<RawMode>,
     stopped: Option<StopReason>,
@@ -97,12 +78,17 @@ struct Session {
 }
 
 impl Session {
-    fn new(
+    /// Gets `machine` ready to run `script`, whose media go into the drive `optical`.
+    ///
+    /// # Errors
+    /// When the script could not be carried out, whatever the guest does.
+    pub(crate) fn new(
         machine: Machine,
         optical: Option<usize>,
         script: &Script,
-        messages: Receiver<Message>,
     ) -> Result<Self, SessionError> {
+        // Bounded: a guest that writes faster than its output is watched has to wait.
+        let (sender, messages) = sync_channel(64);
         let connections = Connections {
             commands: machine.commands(),
             serial_input: machine.serial_input(),
@@ -113,6 +99,8 @@ impl Session {
         Ok(Self {
             machine,
             runner,
+            deadline: script.timeout.map(|timeout| Instant::now() + timeout),
+            sender,
             messages,
             raw: None,
             stopped: None,
@@ -122,10 +110,23 @@ impl Session {
         })
     }
 
+    /// Runs the machine until it is off, the script is done, time is out or somebody ends it.
+    ///
+    /// # Errors
+    /// When the machine or the script fails, or the terminal is gone.
+    pub(crate) fn run(mut self) -> Result<Outcome, SessionError> {
+        let signals = watch_signals(self.sender.clone())?;
+        self.raw = RawMode::enter().map_err(SessionError::Terminal)?;
+        self.connect()?;
+        let outcome = self.drive();
+        signals.close();
+        outcome
+    }
+
     /// Starts the carrying threads.
-    fn connect(&self, sender: SyncSender<Message>) -> Result<(), SessionError> {
+    fn connect(&self) -> Result<(), SessionError> {
         let events = self.machine.subscribe();
-        let to_caller = sender.clone();
+        let to_caller = self.sender.clone();
         spawn("events", move || {
             while let Ok(event) = events.recv_blocking() {
                 if to_caller.send(Message::Event(event)).is_err() {
@@ -135,7 +136,7 @@ impl Session {
         })?;
 
         let output = self.machine.serial_output();
-        let to_caller = sender.clone();
+        let to_caller = self.sender.clone();
         spawn("serial-output", move || {
             while let Ok(bytes) = output.recv_blocking() {
                 let message = match terminal::write_output(&bytes) {
@@ -151,6 +152,7 @@ impl Session {
 
         let (typed, queue) = async_channel::bounded::<Vec<u8>>(INPUT_QUEUE);
         let input = self.machine.serial_input();
+        let to_caller = self.sender.clone();
         spawn("serial-input", move || {
             while let Ok(bytes) = queue.recv_blocking() {
                 if input.send_blocking(bytes).is_err() {
@@ -161,12 +163,12 @@ impl Session {
         spawn("keyboard", move || {
             terminal::forward_input(&typed, || {
                 // Nobody to tell: the run is over anyway.
-                let _ = sender.send(Message::Leave);
+                let _ = to_caller.send(Message::Leave);
             });
         })
     }
 
-    fn drive(&mut self, deadline: Option<Instant>) -> Result<Outcome, SessionError> {
+    fn drive(&mut self) -> Result<Outcome, SessionError> {
         self.send(Command::Start);
         loop {
             let now = Instant::now();
@@ -190,7 +192,7 @@ impl Session {
                 }
                 return self.end(Ok(Outcome::Done));
             }
-            if deadline.is_some_and(|deadline| now >= deadline) {
+            if self.deadline.is_some_and(|deadline| now >= deadline) {
                 let awaited = self.runner.waits_for().map(ToString::to_string);
                 let awaited = awaited.unwrap_or_else(|| "the guest".into());
                 report::message(&format!("time is out; still waited for {awaited}"));
@@ -200,7 +202,7 @@ impl Session {
                 self.retry_at = None;
                 self.send(Command::Resume);
             }
-            let wake = [wake, deadline, self.retry_at].into_iter().flatten().min();
+            let wake = [wake, self.deadline, self.retry_at].into_iter().flatten().min();
             if let Some(end) = self.receive(wake) {
                 return self.end(end);
             }

@@ -2,12 +2,15 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use uuid::Uuid;
 use vmm_core::machine::{Boot as BootSource, DriveConfig, Machine, MachineConfig};
 use vmm_core::units::Bytes;
 
 use super::Result;
+use super::disk::{self, DiskOption};
+use super::hardware::{self, Firmware};
 use crate::report::Outcome;
 use crate::script::Script;
 use crate::session;
@@ -15,13 +18,23 @@ use crate::session;
 /// Run a machine in the foreground, its serial port on the terminal; Ctrl-] leaves
 #[derive(Debug, Args)]
 pub(crate) struct Boot {
-    /// ISO image in the optical drive; the machine starts from it
+    /// ISO image in the optical drive
     #[arg(long, value_name = "FILE")]
     iso: Option<PathBuf>,
 
-    /// Disk image; with a size it is made when it does not exist. May be given several times
-    #[arg(long = "disk", value_name = "FILE[,size=10G][,format=raw|qcow2][,read-only]")]
-    disks: Vec<PathBuf>,
+    /// Disk image, may be given several times; it is made if it does not exist and has a size.
+    /// Name the format of an image that a guest has written, or it is told from the contents
+    #[arg(
+        long = "disk",
+        value_name = disk::NOTATION,
+        value_parser = OsStringValueParser::new().try_map(|text| DiskOption::parse(&text)),
+    )]
+    disks: Vec<DiskOption>,
+
+    /// Which drive to start from [default: the ISO image if there is one]
+    #[arg(long, value_enum, conflicts_with = "kernel", hide_possible_values = true)]
+    #[arg(value_name = "iso|disk")]
+    from: Option<StartFrom>,
 
     /// Start this kernel instead of firmware: a bzImage or a PVH ELF image
     #[arg(long, value_name = "FILE", conflicts_with = "firmware")]
@@ -32,32 +45,27 @@ pub(crate) struct Boot {
     initrd: Option<PathBuf>,
 
     /// Command line of the kernel
-    #[arg(
-        long,
-        value_name = "TEXT",
-        requires = "kernel",
-        default_value = "",
-        hide_default_value = true
-    )]
-    append: String,
+    #[arg(long, value_name = "TEXT", requires = "kernel", allow_hyphen_values = true)]
+    append: Option<String>,
 
     /// Memory of the guest
-    #[arg(long, value_name = "SIZE", default_value = "512M")]
+    #[arg(long, value_name = "SIZE", default_value = "512M", value_parser = hardware::memory)]
     memory: Bytes,
 
     /// Number of processors of the guest
-    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    #[arg(long, value_name = "NUMBER", default_value = "1", value_parser = hardware::cpus)]
     cpus: u32,
 
-    /// Firmware of the guest
-    #[arg(long, value_enum, default_value_t = Firmware::Bios)]
+    /// Firmware of the guest: SeaBIOS or OVMF
+    #[arg(long, value_enum, default_value_t = Firmware::Bios, hide_possible_values = true)]
+    #[arg(value_name = "bios|uefi")]
     firmware: Firmware,
 
     /// File that keeps the variables of the UEFI firmware; without it they are forgotten
     #[arg(long, value_name = "FILE")]
     uefi_vars: Option<PathBuf>,
 
-    /// File that the firmware's messages are appended to
+    /// File that messages of the firmware are appended to
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
 
@@ -69,41 +77,72 @@ pub(crate) struct Boot {
     script: Script,
 }
 
-/// Which firmware.
+/// Which drive to start from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Firmware {
-    /// SeaBIOS
-    Bios,
-    /// OVMF
-    Uefi,
+enum StartFrom {
+    /// The optical drive.
+    Iso,
+    /// The first disk.
+    Disk,
 }
 
 impl Boot {
-    pub(crate) fn run(self) -> Result<Outcome> {
-        let mut drives: Vec<_> = self
-            .disks
-            .iter()
-            .map(|path| DriveConfig::Disk { path: path.clone(), format: None, read_only: false })
-            .collect();
-        let optical = self.iso.as_ref().map(|_| drives.len());
+    pub(crate) fn run(mut self) -> Result<Outcome> {
+        if self.uefi_vars.is_some() && (self.firmware != Firmware::Uefi || self.kernel.is_some()) {
+            return Err("--uefi-vars needs --firmware uefi".into());
+        }
+        let mut made = Vec::new();
+        for disk in &mut self.disks {
+            made.extend(disk.make()?);
+        }
+        let script = self.script.clone();
+        let (config, optical) = self.config()?;
+        let machine = Machine::new(config)?;
+        let session = session::Session::new(machine, optical, &script)?;
+        made.into_iter().for_each(disk::MadeDisk::keep);
+        Ok(session.run()?)
+    }
+
+    /// The machine, and which of its drives is the optical one.
+    fn config(self) -> Result<(MachineConfig, Option<usize>)> {
+        let disk = |disk: &DiskOption| DriveConfig::Disk {
+            path: disk.path.clone(),
+            format: disk.format,
+            read_only: disk.read_only,
+        };
+        let mut drives: Vec<_> = self.disks.iter().map(disk).collect();
+        let optical = self.iso.is_some().then_some(drives.len());
         drives.extend(self.iso.map(|medium| DriveConfig::Optical { medium: Some(medium) }));
-        let boot = match (self.kernel, self.firmware) {
-            (Some(kernel), _) => {
-                BootSource::Kernel { kernel, initrd: self.initrd, command_line: self.append }
+        let boot_first = match self.from {
+            None => optical,
+            Some(StartFrom::Iso) if optical.is_none() => {
+                return Err("--from iso needs --iso".into());
             }
+            Some(StartFrom::Iso) => optical,
+            Some(StartFrom::Disk) if self.disks.is_empty() => {
+                return Err("--from disk needs --disk".into());
+            }
+            Some(StartFrom::Disk) => Some(0),
+        };
+        let boot = match (self.kernel, self.firmware) {
+            (Some(kernel), _) => BootSource::Kernel {
+                kernel,
+                initrd: self.initrd,
+                command_line: self.append.unwrap_or_default(),
+            },
             (None, Firmware::Bios) => BootSource::Bios,
             (None, Firmware::Uefi) => BootSource::Uefi { variables: self.uefi_vars },
         };
-        let machine = Machine::new(MachineConfig {
+        let config = MachineConfig {
             name: "berth".into(),
             uuid: Uuid::new_v4(),
             memory: self.memory,
             cpus: self.cpus,
             boot,
-            boot_first: optical,
             drives,
+            boot_first,
             log: self.log,
-        })?;
-        Ok(session::run(machine, optical, &self.script)?)
+        };
+        Ok((config, optical))
     }
 }

@@ -2,6 +2,39 @@
 //!
 //! A device model turns its own commands into [`Request`]s and submits them to a [`BlockDevice`];
 //! the data moves between the image and guest memory on the backend's threads, never on a vCPU's.
+//!
+//! [`Disk`] and [`OpticalMedium`] are the two of them; [`create`] makes and grows images and
+//! [`info`] looks at them. What is wrong with an image is an [`ImageError`]; what goes wrong with
+//! the host while a guest writes is a [`DiskFault`].
+
+pub mod create;
+pub mod info;
+
+mod disk;
+mod engine;
+mod error;
+mod fault;
+mod format;
+mod guest;
+mod host_file;
+mod image;
+mod lock;
+mod optical;
+mod qcow2;
+mod storage;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+pub use disk::Disk;
+pub use engine::FaultSink;
+pub use error::ImageError;
+pub use fault::{DiskFault, FaultKind};
+pub use format::ParseFormatError;
+pub use image::{DiskOptions, MAX_BACKING_FILES, MAX_DISK_SIZE};
+pub use optical::OpticalMedium;
+pub use qcow2::Qcow2Error;
 
 use std::io;
 

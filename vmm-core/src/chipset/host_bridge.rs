@@ -23,6 +23,10 @@ const SMRAM: u16 = 0x9d;
 /// instruction, so SeaBIOS need not copy itself.
 const PAM0_INITIAL: u8 = 0x10;
 
+/// Subsystem IDs by which SeaBIOS (`src/fw/paravirt.c`) recognises a virtual machine that has
+/// fw_cfg and shadow RAM; without them it takes the board for a real one it does not know.
+const VIRTUAL_MACHINE: (u16, u16) = (0x1af4, 0x1100);
+
 /// Function 00:00.0.
 pub struct HostBridge {
     function: PciFunction,
@@ -47,7 +51,7 @@ impl HostBridge {
             device: 0x29c0,
             revision: 2,
             class: ClassCode(6, 0, 0),
-            subsystem: (0x8086, 0x29c0),
+            subsystem: VIRTUAL_MACHINE,
         };
         let mut config = ConfigSpace::new(identity, 0);
         config.make_writable(PCIEXBAR, &[0x07, 0, 0, 0xf0, 0x0f, 0, 0, 0]);

@@ -1,6 +1,7 @@
 //! Device models: each a folder, each ignorant of the others and of KVM.
 
 pub mod ahci;
+pub mod debug_console;
 pub mod flash;
 pub mod fw_cfg;
 pub mod i8042;

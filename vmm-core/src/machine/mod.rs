@@ -6,6 +6,9 @@
 
 mod config;
 mod message;
+mod subscribers;
+mod vcpus;
+mod log;
 
 pub use config::{Boot, DriveConfig, MachineConfig};
 pub use message::{

@@ -125,9 +125,11 @@ impl RootBus {
     }
 }
 
-/// Configuration mechanism #1: ports 0xCF8 to 0xCFF (PCI 3.0 §3.2.2.3.2).
+/// Configuration mechanism #1: ports 0xCF8 to 0xCFF (PCI 3.0 §3.2.2.3.2). Only a double word at
+/// 0xCF8 reaches the address latch; a byte at 0xCF9 is the chipset's reset control register.
 pub struct ConfigMechanism1 {
     root: Arc<RootBus>,
+    reset_control: Arc<dyn BusDevice>,
     address: Mutex<u32>,
 }
 
@@ -143,9 +145,9 @@ impl ConfigMechanism1 {
     /// Number of ports.
     pub const LEN: u64 = 8;
 
-    /// Ports for `root`.
-    pub fn new(root: Arc<RootBus>) -> Self {
-        Self { root, address: Mutex::new(0) }
+    /// Ports for `root`, with the register at 0xCF9.
+    pub fn new(root: Arc<RootBus>, reset_control: Arc<dyn BusDevice>) -> Self {
+        Self { root, reset_control, address: Mutex::new(0) }
     }
 
     /// The selected function and register, when the latch is enabled and names bus 0.
@@ -164,6 +166,7 @@ impl BusDevice for ConfigMechanism1 {
     fn read(&self, offset: u64, data: &mut [u8]) {
         match offset {
             0 if data.len() == 4 => data.copy_from_slice(&self.address.lock().to_le_bytes()),
+            1 if data.len() == 1 => self.reset_control.read(0, data),
             4..8 => {
                 let Some((slot, register)) = self.target(offset) else { return };
                 let room = data.len().min(8 - offset as usize);
@@ -176,6 +179,7 @@ impl BusDevice for ConfigMechanism1 {
     fn write(&self, offset: u64, data: &[u8]) {
         match (offset, <[u8; 4]>::try_from(data)) {
             (0, Ok(bytes)) => *self.address.lock() = u32::from_le_bytes(bytes) & 0x80ff_fffc,
+            (1, _) if data.len() == 1 => self.reset_control.write(0, data),
             (4..8, _) => {
                 let Some((slot, register)) = self.target(offset) else { return };
                 let room = data.len().min(8 - offset as usize);

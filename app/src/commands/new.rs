@@ -1,0 +1,115 @@
+//! `berth new`: define a machine.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use clap::builder::{OsStringValueParser, TypedValueParser};
+use vmm_core::block::create::{Preallocation, create_qcow2};
+use vmm_core::block::{Format, info};
+use vmm_core::definition::{Definition, Drive, Name};
+use vmm_core::units::Bytes;
+
+use super::disk::DiskOption;
+use super::hardware::{self, Firmware};
+use super::{Result, print, store};
+use crate::report::Outcome;
+
+/// The machine's own disk, in its folder.
+const DISK: &str = "disk.qcow2";
+
+/// Define a machine
+#[derive(Debug, Args)]
+pub(crate) struct New {
+    /// What it is called
+    name: Name,
+
+    /// Memory
+    #[arg(long, value_name = "SIZE", default_value = "2G", value_parser = hardware::memory)]
+    memory: Bytes,
+
+    /// Number of processors
+    #[arg(long, value_name = "NUMBER", default_value = "2", value_parser = hardware::cpus)]
+    cpus: u32,
+
+    /// Firmware: SeaBIOS or OVMF
+    #[arg(long, value_enum, default_value_t = Firmware::Uefi, hide_possible_values = true)]
+    #[arg(value_name = "bios|uefi")]
+    firmware: Firmware,
+
+    /// Size of a disk to make in the machine's folder [default: 20G, or none with --disk]
+    #[arg(long, value_name = "SIZE")]
+    size: Option<Bytes>,
+
+    /// Reserve the space of that disk now
+    #[arg(long)]
+    preallocate: bool,
+
+    /// Disk image that exists, may be given several times; it stays where it is
+    #[arg(
+        long = "disk",
+        value_name = "FILE[,format=raw|qcow2][,read-only]",
+        value_parser = OsStringValueParser::new().try_map(|text| DiskOption::parse(&text)),
+    )]
+    disks: Vec<DiskOption>,
+
+    /// ISO image to put into the optical drive
+    #[arg(long, value_name = "FILE")]
+    iso: Option<PathBuf>,
+
+    /// Anything worth remembering
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    notes: String,
+}
+
+impl New {
+    pub(crate) fn run(self) -> Result<Outcome> {
+        let size = match self.size {
+            None if self.disks.is_empty() => Some(Bytes::gib(20)),
+            size => size.filter(|size| size.0 != 0),
+        };
+        let mut definition = Definition::new(self.name);
+        definition.memory = self.memory;
+        definition.cpus = self.cpus;
+        definition.firmware = self.firmware.into();
+        definition.notes = self.notes;
+        definition.drives.extend(size.map(|_| Drive::Disk {
+            file: DISK.into(),
+            format: Format::Qcow2,
+            read_only: false,
+        }));
+        for disk in &self.disks {
+            definition.drives.push(existing(disk)?);
+        }
+        // The drive is there without a medium, too, for one to be put in later.
+        let medium = self.iso.as_deref().map(medium).transpose()?;
+        definition.drives.push(Drive::Optical { file: medium });
+        let preallocation =
+            if self.preallocate { Preallocation::Full } else { Preallocation::None };
+        let vm = store()?.create(&definition, |folder| {
+            let Some(size) = size else { return Ok(()) };
+            Ok(create_qcow2(&folder.join(DISK), size, preallocation, None, &mut |_, _| true)?)
+        })?;
+        print(&[format!("“{}” is in {}", vm.definition().name, vm.folder().display())])?;
+        Ok(Outcome::Done)
+    }
+}
+
+/// A drive for an image that is there, by its whole path.
+fn existing(disk: &DiskOption) -> Result<Drive> {
+    if disk.size.is_some() {
+        return Err("--disk takes no size here; --size makes a disk".into());
+    }
+    let format = info::info(&disk.path, disk.format)?.format;
+    let file = std::path::absolute(&disk.path)?;
+    Ok(Drive::Disk { file, format, read_only: disk.read_only })
+}
+
+fn medium(path: &Path) -> Result<PathBuf> {
+    let metadata = path
+        .metadata()
+        .map_err(|error| format!("cannot use {} as a medium: {error}", path.display()))?;
+    if !metadata.is_file() {
+        return Err(format!("{} is no ISO image but a folder or device", path.display()).into());
+    }
+    Ok(std::path::absolute(path)?)
+}

@@ -1,0 +1,15 @@
+//! What this crate itself knows of qcow2: checking an image before the driver sees it, and
+//! keeping its metadata consistent on disk at every moment.
+//!
+//! The driver (`imago`) maps, allocates and caches. Its caches order refcount blocks and L2
+//! tables with each other, but it links new L2 tables and refcount blocks before their own
+//! refcounts are written, and never waits for the disk in between; [`MetadataOrder`] sits between
+//! it and the file and sees to both.
+
+mod error;
+mod header;
+mod order;
+
+pub use error::Qcow2Error;
+pub(super) use header::{Header, MAGIC};
+pub(super) use order::MetadataOrder;

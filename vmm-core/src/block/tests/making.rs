@@ -1,0 +1,174 @@
+//! Making, growing and looking at images.
+
+use super::*;
+use crate::block::create::{self, Backing, Preallocation, create_qcow2, create_raw, grow};
+use crate::block::info::info;
+use crate::block::{ImageError, MAX_DISK_SIZE};
+use crate::units::Bytes;
+
+const NONE: Preallocation = Preallocation::None;
+
+fn names(dir: &tempfile::TempDir) -> Vec<String> {
+    let mut names: Vec<_> = std::fs::read_dir(dir.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn images_are_what_was_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    for (i, size) in [Bytes(512), Bytes::mib(3), Bytes::gib(20), MAX_DISK_SIZE].iter().enumerate() {
+        let path = dir.path().join(format!("{i}.qcow2"));
+        create_qcow2(&path, *size, NONE, None, &mut patient()).unwrap();
+        testing::assert_checked(&path, false);
+        let found = info(&path, None).unwrap();
+        assert_eq!((found.format, found.virtual_size), (Format::Qcow2, *size));
+        assert!(found.actual_size < Bytes::mib(8), "{found:?}");
+        let guest = Guest::open(&path, &DiskOptions::default()).unwrap();
+        assert_eq!(guest.read(size.0 - 512, 512).unwrap(), [0; 512]);
+        guest.write(size.0 - 512, &[1; 512]).unwrap();
+        drop(guest);
+        testing::assert_checked(&path, false);
+    }
+    let path = dir.path().join("d.img");
+    create_raw(&path, Bytes::gib(1), NONE, &mut patient()).unwrap();
+    let found = info(&path, None).unwrap();
+    assert_eq!((found.format, found.virtual_size), (Format::Raw, Bytes::gib(1)));
+    assert!(found.actual_size < Bytes::mib(1));
+}
+
+#[test]
+fn preallocated_images_have_their_space() {
+    let dir = tempfile::tempdir().unwrap();
+    let size = Bytes::mib(700);
+    for format in [Format::Raw, Format::Qcow2] {
+        let path = dir.path().join(format.to_string());
+        let mut seen = Vec::new();
+        let progress: create::Progress<'_> = &mut |done, all| {
+            assert_eq!(all, size);
+            seen.push(done);
+            true
+        };
+        let full = Preallocation::Full;
+        match format {
+            Format::Raw => create_raw(&path, size, full, progress).unwrap(),
+            Format::Qcow2 => create_qcow2(&path, size, full, None, progress).unwrap(),
+        }
+        assert!(seen.is_sorted() && seen.len() > 1);
+        assert_eq!(seen.last(), Some(&size));
+        assert!(info(&path, Some(format)).unwrap().actual_size >= size);
+        if format == Format::Qcow2 {
+            testing::assert_checked(&path, false);
+        }
+        let guest = Guest::open(&path, &options(format)).unwrap();
+        assert_eq!(guest.read(size.0 / 2, 4096).unwrap(), [0; 4096]);
+    }
+}
+
+#[test]
+fn what_fails_or_is_cancelled_leaves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("d");
+    let mut calls = 0;
+    let mut cancel = |_, _| {
+        calls += 1;
+        calls < 2
+    };
+    let full = Preallocation::Full;
+    let result = create_qcow2(&path, Bytes::gib(1), full, None, &mut cancel);
+    assert!(matches!(result, Err(ImageError::Cancelled)));
+    let result = create_raw(&path, Bytes::gib(1), full, &mut |_, _| false);
+    assert!(matches!(result, Err(ImageError::Cancelled)));
+    let result = create_raw(&path, Bytes(60 << 40), full, &mut patient());
+    assert!(matches!(result, Err(ImageError::NoSpace { .. })), "{result:?}");
+    for size in [0, 511, 513, MAX_DISK_SIZE.0 + 512, u64::MAX] {
+        let result = create_qcow2(&path, Bytes(size), NONE, None, &mut patient());
+        assert!(matches!(result, Err(ImageError::InvalidSize { .. })));
+    }
+    let backing = Backing { path: "none".into(), format: Format::Raw };
+    let result = create_qcow2(&path, Bytes(512), NONE, Some(&backing), &mut patient());
+    assert!(matches!(result, Err(ImageError::Backing { .. })));
+    let result = create_qcow2(&path, Bytes(512), full, Some(&backing), &mut patient());
+    assert!(matches!(result, Err(ImageError::PreallocatedOverlay)));
+    let result = create_raw(&dir.path().join("no/d"), Bytes(512), NONE, &mut patient());
+    assert!(matches!(result, Err(ImageError::NotFound(_))));
+    assert_eq!(names(&dir), [""; 0]);
+}
+
+#[test]
+fn nothing_is_overwritten() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("d");
+    std::fs::write(&path, "precious").unwrap();
+    for result in [
+        create_raw(&path, Bytes(512), NONE, &mut patient()),
+        create_qcow2(&path, Bytes(512), NONE, None, &mut patient()),
+    ] {
+        assert!(matches!(result, Err(ImageError::Exists(_))));
+    }
+    // Nor what appears meanwhile.
+    let late = dir.path().join("late");
+    let mut appear = |_, _| std::fs::write(&late, "precious").is_ok();
+    let result = create_raw(&late, Bytes::mib(1), Preallocation::Full, &mut appear);
+    assert!(matches!(result, Err(ImageError::Exists(_))));
+    for path in [&path, &late] {
+        assert_eq!(std::fs::read(path).unwrap(), b"precious");
+    }
+    assert_eq!(names(&dir), ["d", "late"]);
+}
+
+#[test]
+fn disks_grow() {
+    let dir = tempfile::tempdir().unwrap();
+    for format in [Format::Raw, Format::Qcow2] {
+        let path = dir.path().join(format.to_string());
+        match format {
+            Format::Raw => create_raw(&path, Bytes::mib(1), NONE, &mut patient()).unwrap(),
+            Format::Qcow2 => {
+                create_qcow2(&path, Bytes::mib(1), NONE, None, &mut patient()).unwrap();
+            }
+        }
+        let guest = Guest::open(&path, &options(format)).unwrap();
+        guest.write(0, &[7; 4096]).unwrap();
+        assert!(matches!(grow(&path, Some(format), Bytes::mib(2)), Err(ImageError::InUse(_))));
+        drop(guest);
+        for size in [Bytes::mib(2), Bytes::gib(5), Bytes(10 << 40)] {
+            // An ordinary file system holds no raw file of 10 TiB everywhere.
+            if format == Format::Raw && size > Bytes::gib(5) {
+                continue;
+            }
+            grow(&path, Some(format), size).unwrap();
+            let guest = Guest::open(&path, &options(format)).unwrap();
+            assert_eq!(guest.disk.len(), size.0);
+            assert_eq!(guest.read(0, 4096).unwrap(), [7; 4096]);
+            assert_eq!(guest.read(size.0 - 4096, 4096).unwrap(), [0; 4096]);
+            guest.write(size.0 - 4096, &[8; 4096]).unwrap();
+            drop(guest);
+            if format == Format::Qcow2 {
+                testing::assert_checked(&path, false);
+            }
+        }
+        let result = grow(&path, Some(format), Bytes::mib(1));
+        assert!(matches!(result, Err(ImageError::WouldShrink { .. })));
+    }
+}
+
+#[test]
+fn a_chain_is_described() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    create_raw(&at("base"), Bytes::mib(1), NONE, &mut patient()).unwrap();
+    let on = |path: &str, format| Some(Backing { path: path.into(), format });
+    create_qcow2(&at("mid"), Bytes::mib(1), NONE, on("base", Format::Raw).as_ref(), &mut patient())
+        .unwrap();
+    let mid = on("mid", Format::Qcow2);
+    create_qcow2(&at("top"), Bytes::mib(2), NONE, mid.as_ref(), &mut patient()).unwrap();
+    let _running = Guest::open(&at("top"), &options(Format::Qcow2)).unwrap();
+    let found = info(&at("top"), None).unwrap();
+    assert_eq!(found.virtual_size, Bytes::mib(2));
+    let beneath: Vec<_> = found.backing.iter().map(|i| (i.path.clone(), i.format)).collect();
+    assert_eq!(beneath, [(at("mid"), Format::Qcow2), (at("base"), Format::Raw)]);
+}
