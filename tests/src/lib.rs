@@ -5,6 +5,16 @@
 //! `make e2e` finds one or makes one (see `tests/lab/e2e`), and says in the environment where
 //! things are. Without it, they are where `make` puts them in this checkout.
 
+mod debian;
+mod image;
+mod process;
+mod screen;
+
+pub use debian::Debian;
+pub use image::{check as check_image, overlay};
+pub use process::{Berth, Ended, Running};
+pub use screen::Picture;
+
 use std::env;
 use std::fs;
 use std::io;

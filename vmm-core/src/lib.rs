@@ -21,6 +21,7 @@ pub mod machine;
 pub mod memory;
 pub mod pci;
 pub mod request;
+pub mod smbios;
 pub mod state;
 pub mod thread;
 pub mod timer;

@@ -1,5 +1,6 @@
 //! A hard disk whose contents are an image file.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -48,6 +49,14 @@ impl Disk {
     /// Why the disk has stopped, if it has.
     pub fn fault(&self) -> Option<DiskFault> {
         self.engine.fault()
+    }
+
+    /// Brings all completed writes to stable storage, at the end of a machine's life.
+    ///
+    /// # Errors
+    /// When the system cannot.
+    pub fn flush(&self) -> io::Result<()> {
+        self.engine.image().flush()
     }
 
     /// Goes on after a fault. If that persists, it is reported again.

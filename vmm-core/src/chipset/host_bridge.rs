@@ -84,6 +84,16 @@ impl HostBridge {
         (bar & PCIEXBAR_ENABLE != 0 && base != 0).then_some((base, len))
     }
 
+    /// Sets up the registers as firmware does, for kernels started without any: the ECAM window
+    /// for all 256 buses at `ecam_base`, the shadow RAM writable.
+    pub fn set_up_for_kernel(&self, ecam_base: u32) {
+        self.function.update_config(|c| {
+            c.set(PCIEXBAR, &(u64::from(ecam_base) | PCIEXBAR_ENABLE).to_le_bytes());
+            c.set(PAM, &[0x30, 0x33, 0x33, 0x33, 0x33, 0x33, 0x33]);
+        });
+        self.apply();
+    }
+
     fn apply(&self) {
         let pam = self.function.with_config(|c| {
             let mut pam = [0; 7];

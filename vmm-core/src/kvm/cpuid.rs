@@ -38,6 +38,32 @@ pub(super) fn for_vcpu(supported: &CpuId, id: u32, count: u32, deadline_timer: b
     cpuid
 }
 
+/// What the processor calls itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Processor {
+    /// Twelve letters (leaf 0), such as `GenuineIntel`.
+    pub vendor: String,
+    /// Up to 47 letters (leaves 0x80000002 to 4).
+    pub name: String,
+}
+
+impl Processor {
+    pub(super) fn of(cpuid: &CpuId) -> Self {
+        let leaf = |function| cpuid.as_slice().iter().find(|e| e.function == function);
+        let text = |words: Vec<u32>| {
+            let bytes: Vec<u8> = words.into_iter().flat_map(u32::to_le_bytes).collect();
+            let text = String::from_utf8_lossy(&bytes);
+            text.trim_matches(['\0', ' ']).to_owned()
+        };
+        let vendor = leaf(0).map(|e| vec![e.ebx, e.edx, e.ecx]);
+        let name = (0x8000_0002..=0x8000_0004)
+            .filter_map(leaf)
+            .flat_map(|e| [e.eax, e.ebx, e.ecx, e.edx])
+            .collect();
+        Self { vendor: text(vendor.unwrap_or_default()), name: text(name) }
+    }
+}
+
 fn is_amd(cpuid: &CpuId) -> bool {
     const AUTH: u32 = u32::from_le_bytes(*b"Auth");
     const HYGO: u32 = u32::from_le_bytes(*b"Hygo");

@@ -14,6 +14,7 @@ mod vcpu;
 mod vm;
 
 pub use coalesced::CoalescedRing;
+pub use cpuid::Processor;
 pub use state::{ChipsetState, VcpuState};
 pub use vcpu::{Exit, KickHandle, Vcpu, prepare_kicks};
 pub use vm::Vm;

@@ -307,17 +307,17 @@ impl Vcpu {
 
         let mut sregs = self.fd.get_sregs().or_refused("read a vCPU's system registers")?;
         let segment = |s: &Segment| kvm_segment {
-            base: s.base,
+            base: s.base.into(),
             limit: s.limit,
             selector: s.selector,
-            type_: s.kind,
-            present: 1,
-            dpl: 0,
-            db: u8::from(s.default_32),
-            s: u8::from(s.code_or_data),
-            l: u8::from(s.long),
-            g: u8::from(s.granularity_4k),
-            avl: 0,
+            type_: s.access & 0xf,
+            s: s.access >> 4 & 1,
+            dpl: s.access >> 5 & 3,
+            present: s.access >> 7,
+            avl: s.flags & 1,
+            l: s.flags >> 1 & 1,
+            db: s.flags >> 2 & 1,
+            g: s.flags >> 3 & 1,
             unusable: 0,
             padding: 0,
         };
@@ -325,10 +325,10 @@ impl Vcpu {
         let data = segment(&entry.data);
         (sregs.ds, sregs.es, sregs.fs, sregs.gs, sregs.ss) = (data, data, data, data, data);
         sregs.tr = segment(&entry.task);
-        sregs.gdt.base = entry.gdt_base;
-        sregs.gdt.limit = entry.gdt_limit;
-        sregs.idt.base = 0;
-        sregs.idt.limit = 0;
+        sregs.gdt.base = entry.gdt.base;
+        sregs.gdt.limit = entry.gdt.limit;
+        sregs.idt.base = entry.idt.base;
+        sregs.idt.limit = entry.idt.limit;
         sregs.cr0 = entry.cr0;
         sregs.cr3 = entry.cr3;
         sregs.cr4 = entry.cr4;
@@ -339,7 +339,7 @@ impl Vcpu {
             rsp: entry.rsp,
             rsi: entry.rsi,
             rbx: entry.rbx,
-            rflags: 2,
+            rflags: entry.rflags,
             ..Default::default()
         };
         self.fd.set_regs(&regs).or_refused("set a vCPU's registers")?;

@@ -3,10 +3,11 @@
 use std::io::ErrorKind;
 use std::sync::Arc;
 
-use kvm_bindings::{KVM_MAX_CPUID_ENTRIES, KVM_PIT_SPEAKER_DUMMY, kvm_msi, kvm_pit_config};
+use kvm_bindings::{CpuId, KVM_MAX_CPUID_ENTRIES, KVM_PIT_SPEAKER_DUMMY, kvm_msi, kvm_pit_config};
 use kvm_ioctls::{Cap, IoEventAddress, Kvm, VmFd};
 
 use super::coalesced::CoalescedRing;
+use super::cpuid::Processor;
 use super::slots::Slots;
 use super::state::{ChipsetState, Restore};
 use super::vcpu::Vcpu;
@@ -72,6 +73,18 @@ impl Vm {
         let slots = Slots::new(u32::try_from(kvm.get_nr_memslots()).unwrap_or(32));
         let initial = ChipsetState::save(&fd)?;
         Ok(Self { kvm, fd, slots, initial })
+    }
+
+    /// What the processor calls itself, which guests see as well.
+    ///
+    /// # Errors
+    /// When KVM fails.
+    pub fn processor(&self) -> Result<Processor, KvmError> {
+        Ok(Processor::of(&self.supported_cpuid()?))
+    }
+
+    fn supported_cpuid(&self) -> Result<CpuId, KvmError> {
+        self.kvm.get_supported_cpuid(KVM_MAX_CPUID_ENTRIES).or_refused("list processor features")
     }
 
     /// Makes `count` vCPUs in their power-on state.

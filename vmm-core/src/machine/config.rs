@@ -4,7 +4,15 @@ use std::path::PathBuf;
 
 use uuid::Uuid;
 
+use super::error::MachineError;
 use crate::units::Bytes;
+
+/// Least RAM: what stock firmware and a small system need.
+pub const MIN_MEMORY: Bytes = Bytes::mib(64);
+/// Most vCPUs.
+pub const MAX_CPUS: u32 = 64;
+/// Most drives: the SATA ports of an ICH9.
+pub const MAX_DRIVES: usize = crate::devices::ahci::PORTS;
 
 /// Everything needed to build a machine. Checked by `Machine::new`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +34,26 @@ pub struct MachineConfig {
     pub boot_first: Option<usize>,
     /// File that the firmware's debug output and the machine's own messages are appended to.
     pub log: Option<PathBuf>,
+}
+
+impl MachineConfig {
+    /// Checks what can be checked without touching anything.
+    pub(super) fn check(&self) -> Result<(), MachineError> {
+        let whole_mib = self.memory.0.is_multiple_of(Bytes::mib(1).0);
+        if self.memory < MIN_MEMORY || !whole_mib {
+            return Err(MachineError::Memory(self.memory));
+        }
+        if !(1..=MAX_CPUS).contains(&self.cpus) {
+            return Err(MachineError::Cpus(self.cpus));
+        }
+        if self.drives.len() > MAX_DRIVES {
+            return Err(MachineError::Drives(self.drives.len()));
+        }
+        match self.boot_first {
+            Some(drive) if drive >= self.drives.len() => Err(MachineError::BootDrive(drive)),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// What runs first.

@@ -103,6 +103,8 @@ pub enum Event {
     Reset,
     /// A command could not be carried out; the text says why.
     Refused(String),
+    /// Something is wrong that the machine can live with; the text says what, in a sentence.
+    Warning(String),
     /// The medium of an optical drive changed, by command or because the guest ejected it.
     Medium {
         /// Index of the drive.

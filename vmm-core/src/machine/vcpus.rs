@@ -250,8 +250,7 @@ fn run_until_unwanted(
             Err(error) => break Some(VcpuReport::Failed(describe(&error))),
         }
     };
-    let settled =
-        vcpu.settle(&context.ports, &context.mmio, || context.before_access());
+    let settled = vcpu.settle(&context.ports, &context.mmio, || context.before_access());
     match settled {
         Err(error) if news.is_none() => Some(VcpuReport::Failed(describe(&error))),
         _ => news,

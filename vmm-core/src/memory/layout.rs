@@ -6,16 +6,13 @@ use crate::units::Bytes;
 
 /// The legacy VGA window: not RAM (Q35 datasheet §5.1.1).
 pub const LEGACY_VGA: Range<u64> = 0xa_0000..0xc_0000;
-/// RAM whose write protection the PAM registers control (Q35 datasheet §5.1.4).
+/// RAM whose write protection the PAM registers control (Q35 datasheet §5.1.4). After a reset it
+/// holds a copy of the firmware's end.
 pub const SHADOW: Range<u64> = 0xc_0000..0x10_0000;
-/// The part of [`SHADOW`] that holds a copy of the firmware's last 128 KiB after reset.
-pub const SHADOW_ROM: Range<u64> = 0xe_0000..0x10_0000;
 /// Firmware ends here, so that the reset vector is its last 16 bytes.
 pub const FIRMWARE_END: u64 = 1 << 32;
 /// RAM that does not fit below the PCI hole goes on from here.
 pub const HIGH_RAM_BASE: u64 = 1 << 32;
-/// The I/O APIC, where KVM puts it.
-pub const IOAPIC_BASE: u64 = 0xfec0_0000;
 
 /// Stock firmware puts the ECAM window at 0xB0000000 or above, so no more RAM than this lies
 /// below 4 GiB, …

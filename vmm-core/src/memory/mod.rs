@@ -7,9 +7,7 @@ mod shadow;
 
 use vm_memory::GuestMemoryMmap;
 
-pub use layout::{
-    FIRMWARE_END, HIGH_RAM_BASE, IOAPIC_BASE, LEGACY_VGA, MemoryLayout, SHADOW, SHADOW_ROM,
-};
+pub use layout::{FIRMWARE_END, HIGH_RAM_BASE, LEGACY_VGA, MemoryLayout, SHADOW};
 pub use ram::{RamAllocation, RamError};
 pub use rom::FirmwareRom;
 pub use shadow::{ShadowRam, ShadowState};

@@ -115,6 +115,14 @@ impl ShadowRam {
     }
 }
 
+impl Drop for ShadowRam {
+    fn drop(&mut self) {
+        for (_, slot) in self.inner.get_mut().mapped.drain(..) {
+            self.mapper.unmap(slot);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

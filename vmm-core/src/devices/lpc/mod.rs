@@ -1,6 +1,6 @@
 //! The parts of the ICH9's LPC bridge that are devices of their own: ACPI power management
-//! ([`power`]), the APM ports that switch ACPI on ([`apm`]), and the reset control register
-//! ([`reset`]).
+//! (`power`), the APM ports that switch ACPI on (`apm`), and the reset control register
+//! (`reset`).
 //!
 //! The bridge's PCI function, which says where the power management block lies and how PIRQs are
 //! routed, belongs to the machine.

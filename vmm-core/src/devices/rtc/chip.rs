@@ -188,13 +188,14 @@ impl Chip {
         Ok(())
     }
 
-    /// The guest's clock less the host's, in nanoseconds.
-    pub(super) fn offset(&self) -> i128 {
-        self.offset
+    /// The guest's clock less the host's, to the nearest second.
+    pub(super) fn offset_seconds(&self) -> i64 {
+        seconds(self.offset + SECOND_NANOS / 2)
     }
 
-    pub(super) fn set_offset(&mut self, offset: i128, now: Moment) {
-        self.offset = offset;
+    pub(super) fn set_offset_seconds(&mut self, offset: i64, now: Moment) {
+        let most = MAX_OFFSET_SECONDS as i64;
+        self.offset = i128::from(offset.clamp(-most, most)) * SECOND_NANOS;
         self.seen_second = self.second(now);
     }
 

@@ -1,6 +1,6 @@
 //! The real-time clock and CMOS memory: an MC146818 at ports 0x70 and 0x71, ISA interrupt 8.
 //!
-//! [`chip`] is the chip, [`calendar`] how it spells dates, [`layout`] what firmware reads from
+//! `chip` is the chip, `calendar` how it spells dates, `layout` what firmware reads from
 //! its memory. This file ties it to the host's clock (in UTC), to a timer and to the interrupt
 //! line. The timer is armed only while the guest wants interrupts.
 
@@ -111,15 +111,15 @@ impl Rtc {
         Self { core }
     }
 
-    /// The guest's clock less the host's, in nanoseconds: what a guest that keeps local time has
-    /// made of it. To be kept with the machine's definition between runs.
-    pub fn time_offset(&self) -> i128 {
-        self.core.inner.lock().chip.offset()
+    /// The guest's clock less the host's, in seconds: what a guest that keeps local time has made
+    /// of it. To be kept with the machine's definition between runs.
+    pub fn time_offset_seconds(&self) -> i64 {
+        self.core.inner.lock().chip.offset_seconds()
     }
 
-    /// Moves the guest's clock to `nanos` after the host's.
-    pub fn set_time_offset(&self, nanos: i64) {
-        self.core.with(|chip, now| chip.set_offset(nanos.into(), now));
+    /// Sets the guest's clock to `seconds` after the host's.
+    pub fn set_time_offset_seconds(&self, seconds: i64) {
+        self.core.with(|chip, now| chip.set_offset_seconds(seconds, now));
     }
 }
 

@@ -111,8 +111,12 @@ fn can_be_set_and_keeps_the_offset_over_a_reset() {
     let copy = rtc(&rig.now, &rig.recorder, &rig.timers);
     copy.restore(rig.rtc.save()).unwrap();
     assert_eq!(time(&copy), [0x20, 0, 1, 1, 7, 0, 0, 0]);
-    copy.set_time_offset(0);
+    copy.set_time_offset_seconds(0);
     assert_eq!(get(&copy, 9), 0x25);
+    copy.set_time_offset_seconds(-7200);
+    assert_eq!(copy.time_offset_seconds(), -7200);
+    copy.set_time_offset_seconds(i64::MIN);
+    time(&copy);
 }
 
 #[test]

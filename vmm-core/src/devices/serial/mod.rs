@@ -1,6 +1,6 @@
 //! The serial port COM1: a 16550A UART and the consoles on its other end.
 //!
-//! [`uart`] is the chip, [`stream`] the host's side. This file ties them together and to the
+//! `uart` is the chip, `stream` the host's side. This file ties them together and to the
 //! interrupt line.
 //!
 //! # What happens to the guest's output

@@ -5,12 +5,13 @@
 //! at 0xA0000 ([`Vga::window`]) and its PCI BARs; front ends look through
 //! [`crate::display::Display`]. By file:
 //!
-//! - the guest's side: `registers`, `crtc`, `dac`, `dispi` (registers), `window` (the planes as
-//!   the processor reaches them), `retrace` (the beam), `edid` (the monitor);
+//! - the device as a whole: `device`, `io` (its ports and windows), `persist` (its state);
+//! - the guest's side: `chip` (all registers: `registers`, `crtc`, `dac`, `dispi`), `window` (the
+//!   planes as the processor reaches them), `retrace` (the beam), `edid` (the monitor);
 //! - memory: `vram`, `aperture` (its mapping into the guest), `pages` (what changed);
 //! - the viewers' side: `scanout` (which picture the registers describe), `scan` (which memory
-//!   a scan line shows), `text`, `raster`, `linear` (drawing), `screen` and `damage` (what is
-//!   new to whom).
+//!   a scan line shows), `text` with `cp437`, `raster`, `linear` (drawing on a `canvas`), `screen`
+//!   and `damage` (what is new to whom).
 //!
 //! The register interface follows QEMU's `docs/specs/standard-vga.rst`, Bochs'
 //! `vbe_display_api.txt` and IBM's VGA technical reference.

@@ -113,9 +113,16 @@ pub(super) struct Registers {
 }
 
 impl Registers {
-    /// Whether a restored state keeps the invariants.
+    /// Whether a restored state is one that the ports could have made: no register has bits that
+    /// it does not hold.
     pub(super) fn is_valid(&self) -> bool {
-        self.dac.is_valid()
+        let fits = |registers: &[u8], masks: &[u8]| {
+            registers.iter().zip(masks).all(|(register, mask)| register & !mask == 0)
+        };
+        fits(&self.seq, &seq::MASKS)
+            && fits(&self.gfx, &gfx::MASKS)
+            && fits(&self.attr, &std::array::from_fn::<_, { attr::COUNT }, _>(attr::mask))
+            && self.dac.is_valid()
     }
 
     /// The port at which a port of the CRTC's block is known to the decoder below (0x3Dx), or

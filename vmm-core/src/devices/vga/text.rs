@@ -309,8 +309,15 @@ impl TextScreen {
 
 /// Both fonts, one after the other.
 fn read_fonts(vram: &Vram, at: &[u32; 2]) -> Vec<u8> {
-    at.iter()
-        .flat_map(|&start| (start..).take(FONT))
-        .map(|offset| vram.planes(offset & 0xffff).to_le_bytes()[2])
-        .collect()
+    let mut fonts = Vec::with_capacity(2 * FONT);
+    for (index, &start) in at.iter().enumerate() {
+        if index > 0 && start == at[0] {
+            // Nearly always: 512 characters are rare.
+            fonts.extend_from_within(..FONT);
+            continue;
+        }
+        let offsets = (start..).take(FONT);
+        fonts.extend(offsets.map(|offset| vram.planes(offset & 0xffff).to_le_bytes()[2]));
+    }
+    fonts
 }

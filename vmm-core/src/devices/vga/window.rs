@@ -96,7 +96,7 @@ impl Registers {
                 & spread(self.gfx[gfx::COLOUR_DONT_CARE]);
             return !differs.to_le_bytes().into_iter().fold(0, |all, plane| all | plane);
         }
-        let map = u32::from(self.gfx[gfx::READ_MAP]);
+        let map = u32::from(self.gfx[gfx::READ_MAP] & 3);
         let plane = if self.chain4() {
             address & 3
         } else if mode & gfx::READ_ODD_EVEN != 0 {

@@ -54,7 +54,7 @@ fn bad_states_are_refused_and_change_nothing() {
     let vga = build(Arc::new(FakeMapper::default()), None);
     vga.aperture.vram().write(1, 1);
     let good = serde_json::to_value(vga.save()).unwrap();
-    let bad: [fn(&mut serde_json::Value); 8] = [
+    let bad: [fn(&mut serde_json::Value); 10] = [
         |s| s["memory"][0]["index"] = 4096.into(),
         |s| s["memory"][0]["bytes"] = vec![0; 4095].into(),
         |s| {
@@ -63,6 +63,8 @@ fn bad_states_are_refused_and_change_nothing() {
         },
         |s| s["registers"]["vga"]["dac"]["component"] = 3.into(),
         |s| s["registers"]["vga"]["dac"]["colours"] = serde_json::json!([]),
+        |s| s["registers"]["vga"]["gfx"][4] = 4.into(),
+        |s| s["registers"]["vga"]["attr"][0x12] = 0x40.into(),
         |s| s["registers"]["dispi"]["xres"] = 9999.into(),
         |s| s["registers"]["dispi"]["bank"] = 256.into(),
         |s| s["config"]["bytes"] = vec![0; 10].into(),

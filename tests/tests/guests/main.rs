@@ -1,0 +1,24 @@
+//! Real guests: what must be seen of firmware, boot loaders, systems, disks and media.
+//!
+//! Each test leaves its screenshots and logs in a folder of its name. Limits are several times what
+//! is needed in the lab, where guests run on an emulated processor.
+
+mod bad_input;
+mod crash;
+mod disk_full;
+mod grub;
+mod installer;
+mod kernel;
+mod media;
+mod memtest;
+mod system;
+mod terminal;
+mod variables;
+
+use std::time::Duration;
+
+/// Firmware, and a boot loader or a small kernel.
+const SHORT: Duration = Duration::from_secs(240);
+
+/// A system.
+const LONG: Duration = Duration::from_secs(600);

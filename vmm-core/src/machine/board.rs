@@ -1,0 +1,324 @@
+//! The board: every device of a machine, wired up.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_channel::{Receiver, Sender};
+
+use super::config::{Boot, MachineConfig};
+use super::drives::Drives;
+use super::error::MachineError;
+use super::firmware_files::Bridges;
+use super::log::Log;
+use super::message::{DiskStatistics, KeyEvent, PointerEvent};
+use super::start::Start;
+use super::supervisor::Order;
+use super::vcpus::ExitContext;
+use crate::boot::InitialRegisters;
+use crate::bus::{Bus, BusDevice};
+use crate::chipset::{self, HostBridge, LpcBridge, PirqRouter};
+use crate::clock::VmClock;
+use crate::devices::ahci::Ahci;
+use crate::devices::debug_console::{DEBUG_PORT, DebugConsole};
+use crate::devices::fw_cfg::FwCfg;
+use crate::devices::i8042::{self, Buttons, I8042, KeyCode, Leds};
+use crate::devices::lpc::{
+    APM_PORT, APM_PORTS, ApmControl, PowerManagement, ResetControl, SCI_IRQ,
+};
+use crate::devices::rtc::{self, CmosLayout, Rtc};
+use crate::devices::serial::{self, Serial};
+use crate::devices::vga::{Vga, VgaConfig};
+use crate::firmware::{FirmwareKind, SearchPath};
+use crate::interrupt::{InterruptController, IrqLine};
+use crate::kvm::{Vcpu, Vm};
+use crate::memory::{
+    Access, HIGH_RAM_BASE, LEGACY_VGA, MapError, MemoryMapper, RamAllocation, SHADOW, ShadowRam,
+};
+use crate::pci::{ConfigMechanism1, EcamWindow, Intx, RootBus, Slot};
+use crate::request::{GuestRequest, RequestSink};
+use crate::state::Reset;
+use crate::timer::Timers;
+use crate::units::Bytes;
+
+/// What the guest's monitor prefers, in pixels.
+const PREFERRED_MODE: (u32, u32) = (1280, 800);
+
+/// Every device of a machine.
+pub(super) struct Board {
+    pub(super) timers: Timers,
+    pub(super) display: Arc<Vga>,
+    pub(super) serial: Arc<Serial>,
+    pub(super) keyboard: Arc<I8042>,
+    pub(super) log: Arc<Log>,
+    resettable: Vec<Arc<dyn Reset + Send + Sync>>,
+    root: Arc<RootBus>,
+    ahci: Arc<Ahci>,
+    power: Arc<PowerManagement>,
+    start: Start,
+    drives: Drives,
+    vm: Arc<Vm>,
+    ram: RamAllocation,
+}
+
+/// A board with its vCPUs, which are not on it: their threads end before anything else does.
+pub(super) struct Assembly {
+    pub(super) board: Board,
+    pub(super) vcpus: Vec<Vcpu>,
+    pub(super) exits: ExitContext,
+}
+
+impl Board {
+    /// Builds everything in its power-on state. `orders` is where devices send what concerns the
+    /// machine as a whole.
+    pub(super) fn build(
+        config: &MachineConfig,
+        orders: &Sender<Order>,
+    ) -> Result<Assembly, MachineError> {
+        let log = Arc::new(open_log(config)?);
+        let ram = RamAllocation::new(config.memory)?;
+        let vm = Arc::new(Vm::new()?);
+        let search = SearchPath::system([]);
+        let firmware = match &config.boot {
+            Boot::Bios => Some(search.find(FirmwareKind::Bios)?),
+            Boot::Uefi { .. } => Some(search.find(FirmwareKind::Uefi)?),
+            Boot::Kernel { .. } => None,
+        };
+        let (drives, plugs) = Drives::open(&config.drives, &ram.ram, orders)?;
+        let vcpus = vm.create_vcpus(config.cpus)?;
+        let shadow = map_ram(&vm, &ram)?;
+
+        let clock = VmClock::new();
+        let timers = new_timers(orders)?;
+        let request = request_sink(orders);
+        let (ports, mmio) = (Arc::new(Bus::new()), Arc::new(Bus::new()));
+        let root = Arc::new(RootBus::new(ports.clone(), mmio.clone()));
+        let controller: Arc<dyn InterruptController> = vm.clone();
+        let router = Arc::new(PirqRouter::new(controller.clone()));
+        let intx =
+            |slot: Slot| Intx { slot, router: router.clone(), controller: controller.clone() };
+        let irq = |line| IrqLine::new(controller.clone(), line);
+
+        let ecam = Arc::new(EcamWindow::new(root.clone()));
+        let host = HostBridge::new(intx(chipset::HOST_BRIDGE), shadow, mmio.clone(), ecam);
+        let host = Arc::new(host);
+        root.insert(host.clone());
+        let power = PowerManagement::new(irq(SCI_IRQ), &timers, clock.clone(), request.clone());
+        let power = Arc::new(power);
+        let lpc_intx = intx(chipset::LPC_BRIDGE);
+        let lpc = Arc::new(LpcBridge::new(lpc_intx, router.clone(), ports.clone(), power.clone()));
+        root.insert(lpc.clone());
+        let vga = VgaConfig { rom: search.vga_rom(), preferred: PREFERRED_MODE };
+        let display = Vga::new(vga, intx(chipset::DISPLAY), vm.clone(), clock.clone())
+            .map_err(MachineError::System)?;
+        root.insert(display.clone());
+        let ahci = Ahci::new(intx(chipset::AHCI), ram.ram.clone(), plugs);
+        root.insert(ahci.clone());
+
+        let reset_control = Arc::new(ResetControl::new(request.clone()));
+        let config_ports = Arc::new(ConfigMechanism1::new(root.clone(), reset_control.clone()));
+        let apm = Arc::new(ApmControl::new(power.clone()));
+        let serial = Arc::new(Serial::new(irq(serial::COM1_IRQ)));
+        let keyboard_irq = irq(i8042::KEYBOARD_IRQ);
+        let mouse_irq = irq(i8042::MOUSE_IRQ);
+        let keyboard = Arc::new(I8042::new(keyboard_irq, mouse_irq, &timers, request));
+        let rtc = Rtc::new(irq(rtc::RTC_IRQ), &timers, clock, cmos(config, &ram));
+        let rtc = Arc::new(rtc);
+        let debug_console = Arc::new(DebugConsole::new({
+            let log = log.clone();
+            move |line: &str| log.line(line)
+        }));
+
+        let bridges = Bridges { host: host.clone(), lpc: lpc.clone() };
+        let start = Start::new(config, firmware, &vm, &ram, bridges, orders)?;
+        let mut resettable: Vec<Arc<dyn Reset + Send + Sync>> = vec![
+            host,
+            lpc,
+            display.clone(),
+            ahci.clone(),
+            power.clone(),
+            apm.clone(),
+            reset_control,
+            config_ports.clone(),
+            serial.clone(),
+            keyboard.clone(),
+            rtc.clone(),
+            debug_console.clone(),
+        ];
+
+        let port_devices: [(u64, u64, Arc<dyn BusDevice>); 8] = [
+            (ConfigMechanism1::BASE, ConfigMechanism1::LEN, config_ports),
+            (APM_PORT, APM_PORTS, apm),
+            (serial::COM1_PORT, serial::PORTS, serial.clone()),
+            (i8042::DATA_PORT, 1, keyboard.data_port()),
+            (i8042::COMMAND_PORT, 1, keyboard.command_port()),
+            (i8042::SYSTEM_CONTROL_PORT, 1, keyboard.system_control_port()),
+            (rtc::RTC_PORT, rtc::PORTS, rtc),
+            (DEBUG_PORT, 1, debug_console),
+        ];
+        for (base, len, device) in port_devices.into_iter().chain(display.legacy_ports()) {
+            ports.insert(base, len, device)?;
+        }
+        let window_len = LEGACY_VGA.end - LEGACY_VGA.start;
+        mmio.insert(LEGACY_VGA.start, window_len, display.window())?;
+        if let Start::Firmware(firmware) = &start {
+            ports.insert(FwCfg::BASE, FwCfg::LEN, firmware.fw_cfg.clone())?;
+            resettable.push(firmware.fw_cfg.clone());
+            if let Some(flash) = &firmware.flash {
+                mmio.insert(flash.base(), flash.size(), flash.clone())?;
+                resettable.push(flash.clone());
+            }
+        }
+
+        // Only the order of these writes matters, not the moment.
+        let gathered = [(LEGACY_VGA.start, window_len as u32)];
+        let ring =
+            vm.coalesce(&vcpus[0], &ports, &mmio, &gathered, &[(DEBUG_PORT, 1)]).map(Arc::new);
+        if let Some(ring) = &ring {
+            let ring = Arc::downgrade(ring);
+            display.set_flush_writes(Arc::new(move || {
+                if let Some(ring) = ring.upgrade() {
+                    ring.drain();
+                }
+            }));
+        }
+        let exits = ExitContext { ports, mmio, ring };
+        let board = Self {
+            timers,
+            display,
+            serial,
+            keyboard,
+            log,
+            resettable,
+            root,
+            ahci,
+            power,
+            start,
+            drives,
+            vm,
+            ram,
+        };
+        Ok(Assembly { board, vcpus, exits })
+    }
+
+    /// Puts everything but the vCPUs into its power-on state, while they stand still. Gives the
+    /// registers that the first vCPU is to have instead of those of a reset.
+    pub(super) fn reset(&self) -> Result<Option<InitialRegisters>, MachineError> {
+        for device in &self.resettable {
+            device.reset();
+        }
+        self.root.refresh();
+        self.vm.reset_chipset()?;
+        self.start.prepare(&self.ram)
+    }
+
+    pub(super) fn press_power_button(&self) {
+        self.power.press_power_button();
+    }
+
+    pub(super) fn key(&self, event: KeyEvent) {
+        if event.pressed {
+            self.keyboard.press(KeyCode(event.code));
+        } else {
+            self.keyboard.release(KeyCode(event.code));
+        }
+    }
+
+    pub(super) fn pointer(&self, event: PointerEvent) {
+        let buttons = Buttons::from_bits_truncate(event.buttons);
+        // The mouse counts its wheel away from the user.
+        self.keyboard.pointer(event.dx, event.dy, event.wheel.saturating_neg(), buttons);
+    }
+
+    pub(super) fn watch_leds(&self) -> Receiver<Leds> {
+        self.keyboard.watch_leds()
+    }
+
+    pub(super) fn medium(&self, drive: usize) -> Option<PathBuf> {
+        self.drives.medium(drive)
+    }
+
+    pub(super) fn change_medium(
+        &self,
+        drive: usize,
+        medium: Option<&Path>,
+        force: bool,
+    ) -> Result<(), String> {
+        self.drives.change_medium(&self.ahci, drive, medium, force)
+    }
+
+    pub(super) fn take_ejected(&self, drive: usize) -> bool {
+        self.drives.take_ejected(&self.ahci, drive)
+    }
+
+    pub(super) fn retry_disks(&self) {
+        self.drives.retry();
+    }
+
+    pub(super) fn resident(&self) -> u64 {
+        self.ram.resident()
+    }
+
+    pub(super) fn disk_statistics(&self) -> Vec<DiskStatistics> {
+        self.drives.statistics(&self.ahci)
+    }
+
+    /// Brings what the guest has stored to disk, at the end. An error is a sentence for the user.
+    pub(super) fn shut_down(&self) -> Result<(), String> {
+        let disks = self.drives.flush();
+        let variables = match &self.start {
+            Start::Firmware(firmware) => firmware.flash.as_ref().map_or(Ok(()), |f| f.flush()),
+            Start::Kernel(_) => Ok(()),
+        };
+        disks.and(variables.map_err(|error| format!("{error}.")))
+    }
+}
+
+fn open_log(config: &MachineConfig) -> Result<Log, MachineError> {
+    let path = config.log.as_deref();
+    Log::open(path).map_err(|source| MachineError::Log {
+        path: path.map(Path::to_path_buf).unwrap_or_default(),
+        source,
+    })
+}
+
+fn new_timers(orders: &Sender<Order>) -> Result<Timers, MachineError> {
+    let orders = orders.clone();
+    let on_panic = move |message| {
+        let _ = orders.try_send(Order::Failed(format!("A device model failed: {message}.")));
+    };
+    Timers::new(on_panic).map_err(MachineError::System)
+}
+
+fn request_sink(orders: &Sender<Order>) -> RequestSink {
+    let orders = orders.clone();
+    Arc::new(move |request: GuestRequest| {
+        let _ = orders.try_send(Order::Guest(request));
+    })
+}
+
+fn cmos(config: &MachineConfig, ram: &RamAllocation) -> CmosLayout {
+    CmosLayout {
+        ram_below_4g: Bytes(ram.layout.low),
+        ram_above_4g: Bytes(ram.layout.high),
+        // At most 64.
+        cpus: config.cpus as u16,
+        boot_order: vec![rtc::BootDevice::Disk, rtc::BootDevice::Cdrom],
+    }
+}
+
+/// Maps RAM into the guest, the shadow RAM apart.
+fn map_ram(vm: &Arc<Vm>, ram: &RamAllocation) -> Result<ShadowRam, MapError> {
+    let layout = ram.layout;
+    let ranges = [
+        (0, LEGACY_VGA.start),
+        (SHADOW.end, layout.low - SHADOW.end),
+        (HIGH_RAM_BASE, layout.high),
+    ];
+    for (start, len) in ranges.into_iter().filter(|(_, len)| *len > 0) {
+        // SAFETY: the board drops the VM's users, then the VM, then the RAM.
+        unsafe { vm.map(start, ram.host(start, len), len, Access::ReadWrite)? };
+    }
+    let host = ram.host(SHADOW.start, SHADOW.end - SHADOW.start);
+    // SAFETY: as above.
+    unsafe { ShadowRam::new(vm.clone(), host) }
+}

@@ -1,0 +1,72 @@
+//! Why a machine cannot be built.
+
+use std::io;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use crate::block::ImageError;
+use crate::boot::BootError;
+use crate::bus::BusError;
+use crate::devices::flash::FlashError;
+use crate::devices::fw_cfg::FwCfgError;
+use crate::firmware::FirmwareError;
+use crate::kvm::KvmError;
+use crate::memory::{MapError, RamError};
+use crate::units::Bytes;
+
+/// Why a machine cannot be built. Nothing has been changed or is left behind.
+#[derive(Debug, Error)]
+pub enum MachineError {
+    /// Too little memory, or an odd amount.
+    #[error("{0} of memory is not possible; choose a whole number of MiB, at least 64M")]
+    Memory(Bytes),
+    /// Too many or too few vCPUs.
+    #[error("{0} CPUs are not possible; choose 1 to 64")]
+    Cpus(u32),
+    /// More drives than ports.
+    #[error("{0} drives are not possible; a machine has room for 6")]
+    Drives(usize),
+    /// The drive to boot from does not exist.
+    #[error("there is no drive {0} to boot from")]
+    BootDrive(usize),
+    /// KVM cannot be used.
+    #[error(transparent)]
+    Kvm(#[from] KvmError),
+    /// Guest memory cannot be had.
+    #[error(transparent)]
+    Ram(#[from] RamError),
+    /// Memory cannot be mapped.
+    #[error(transparent)]
+    Map(#[from] MapError),
+    /// The firmware is missing or damaged.
+    #[error(transparent)]
+    Firmware(#[from] FirmwareError),
+    /// A kernel cannot be started.
+    #[error(transparent)]
+    Boot(#[from] BootError),
+    /// A disk image or a medium cannot be used.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// The file of firmware variables cannot be used.
+    #[error(transparent)]
+    Variables(#[from] FlashError),
+    /// The firmware's files do not fit its directory, which is a defect of Berth.
+    #[error(transparent)]
+    FirmwareFiles(#[from] FwCfgError),
+    /// The log cannot be written.
+    #[error("cannot write the log {}", path.display())]
+    Log {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        #[source]
+        source: io::Error,
+    },
+    /// Two devices want the same address, which is a defect of Berth.
+    #[error(transparent)]
+    Bus(#[from] BusError),
+    /// The system has no more threads or memory.
+    #[error("the system has no room for another machine")]
+    System(#[source] io::Error),
+}

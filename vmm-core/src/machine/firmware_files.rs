@@ -1,0 +1,108 @@
+//! What the machine tells its firmware, through fw_cfg.
+
+use std::sync::Arc;
+
+use super::config::MachineConfig;
+use crate::acpi::{self, AcpiFiles, AcpiInputs, Ecam};
+use crate::chipset::{self, HostBridge, LpcBridge};
+use crate::devices::fw_cfg::{FwCfg, FwCfgBuilder, FwCfgError, file};
+use crate::firmware::{BootDevice, boot_order};
+use crate::kvm::Processor;
+use crate::memory::{HIGH_RAM_BASE, MemoryLayout, RamAllocation};
+use crate::smbios::{self, SmbiosInputs};
+
+/// E820 type of ordinary RAM (ACPI 6.5 §15.1).
+const E820_RAM: u32 = 1;
+/// SeaBIOS waits this many milliseconds for a key when nothing boots, and tries again: for ever,
+/// so that the message stays.
+const BOOT_FAIL_WAIT: u32 = u32::MAX;
+
+/// The bridges, whose registers say where the firmware has put things.
+#[derive(Clone)]
+pub(super) struct Bridges {
+    pub(super) host: Arc<HostBridge>,
+    pub(super) lpc: Arc<LpcBridge>,
+}
+
+/// What the ACPI tables have to describe at this moment.
+pub(super) fn acpi_inputs(bridges: &Bridges, layout: MemoryLayout, cpus: u32) -> AcpiInputs {
+    AcpiInputs {
+        pm_base: bridges.lpc.power_base().unwrap_or_default(),
+        ecam: bridges.host.ecam().and_then(|(base, len)| {
+            let buses = u16::try_from(len >> 20).ok()?;
+            Some(Ecam { base: u32::try_from(base).ok()?, buses })
+        }),
+        low_ram_end: u32::try_from(layout.low).unwrap_or(u32::MAX),
+        // At most 64 vCPUs.
+        apic_ids: (0..cpus as u8).collect(),
+        ioapic_id: 0,
+        high_window: None,
+    }
+}
+
+/// RAM as E820 entries: address, length and type, 20 bytes each.
+fn e820(layout: MemoryLayout) -> Vec<u8> {
+    let mut entries = Vec::new();
+    for (base, len) in [(0, layout.low), (HIGH_RAM_BASE, layout.high)] {
+        if len > 0 {
+            entries.extend(base.to_le_bytes());
+            entries.extend(len.to_le_bytes());
+            entries.extend(E820_RAM.to_le_bytes());
+        }
+    }
+    entries
+}
+
+/// The order in which the firmware tries the drives.
+fn drive_order(config: &MachineConfig) -> Vec<BootDevice> {
+    let first = config.boot_first;
+    let mut ports: Vec<usize> = (0..config.drives.len()).collect();
+    ports.sort_by_key(|port| Some(*port) != first);
+    ports
+        .into_iter()
+        .filter_map(|port| u8::try_from(port).ok())
+        .map(|port| BootDevice::Ahci { controller: chipset::AHCI, port })
+        .collect()
+}
+
+/// What the SMBIOS tables say.
+pub(super) fn smbios_inputs(
+    config: &MachineConfig,
+    layout: MemoryLayout,
+    processor: Processor,
+) -> SmbiosInputs {
+    SmbiosInputs {
+        uuid: config.uuid,
+        memory: config.memory,
+        low_ram_end: u32::try_from(layout.low).unwrap_or(u32::MAX),
+        sockets: 1,
+        // At most 64.
+        cores: config.cpus as u8,
+        threads: 1,
+        cpu_vendor: processor.vendor,
+        cpu_name: processor.name,
+    }
+}
+
+/// The fw_cfg device of a machine started by firmware.
+pub(super) fn fw_cfg(
+    config: &MachineConfig,
+    smbios: &SmbiosInputs,
+    ram: &RamAllocation,
+    bridges: Bridges,
+) -> Result<FwCfg, FwCfgError> {
+    let (layout, cpus) = (ram.layout, config.cpus);
+    let tables = move || acpi::firmware_files(&acpi_inputs(&bridges, layout, cpus)).into_files();
+    let smbios = smbios::firmware_files(smbios);
+    FwCfgBuilder::new()
+        // At most 64.
+        .cpus(cpus as u16)
+        .file(file::E820, e820(layout))
+        .computed(&AcpiFiles::FILES, Box::new(tables))
+        .file(file::SMBIOS_ANCHOR, smbios.anchor)
+        .file(file::SMBIOS_TABLES, smbios.tables)
+        .file(file::BOOT_ORDER, boot_order(&drive_order(config)))
+        .file(file::BOOT_FAIL_WAIT, BOOT_FAIL_WAIT.to_le_bytes())
+        .system_states(false)
+        .build((*ram.ram).clone())
+}

@@ -1,0 +1,56 @@
+//! Types texts, no faster than the guest reads them.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::devices::i8042::{I8042, KeyCode, keys_for_char};
+use crate::timer::Timer;
+
+/// How long a key stays down, and up before the next: BIOS-era software looks at the keyboard 18
+/// times a second or in its own time, and takes what the controller holds.
+const PACE: Duration = Duration::from_millis(12);
+/// Characters waiting at most: what is pasted beyond is dropped rather than typed for hours.
+const LIMIT: usize = 1 << 16;
+
+/// Key strokes still to come.
+pub(super) struct Typist {
+    /// Key and whether it goes down.
+    strokes: VecDeque<(KeyCode, bool)>,
+    timer: Timer,
+}
+
+impl Typist {
+    /// A typist who asks to go on by `timer`.
+    pub(super) fn new(timer: Timer) -> Self {
+        Self { strokes: VecDeque::new(), timer }
+    }
+
+    /// Adds a text. Characters that a US keyboard lacks are left out.
+    pub(super) fn push(&mut self, text: &str) {
+        for (key, shift) in text.chars().filter_map(keys_for_char) {
+            if self.strokes.len() >= LIMIT {
+                break;
+            }
+            let shift_key = KeyCode::LEFT_SHIFT;
+            let strokes = [(shift_key, true), (key, true), (key, false), (shift_key, false)];
+            self.strokes.extend(strokes.into_iter().filter(|(k, _)| shift || *k != shift_key));
+        }
+    }
+
+    /// Types the next stroke if the guest has read those before, and asks for another go while
+    /// there are more.
+    pub(super) fn go_on(&mut self, keyboard: &I8042) {
+        if keyboard.is_idle()
+            && let Some((key, down)) = self.strokes.pop_front()
+        {
+            if down {
+                keyboard.press(key);
+            } else {
+                keyboard.release(key);
+            }
+        }
+        if !self.strokes.is_empty() {
+            self.timer.arm(PACE);
+        }
+    }
+}
