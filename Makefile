@@ -5,7 +5,7 @@ dev := $(lab)/dev
 # Words for a task's program: make run ARGS='--cpus 2', make e2e ARGS=grub
 ARGS ?=
 
-.PHONY: help setup run test unit e2e lint bench clean distclean
+.PHONY: help setup run test unit e2e lint bench fuzz clean distclean
 
 help:
 	@echo 'make run        boot the demo medium on this terminal (Ctrl-] leaves)'
@@ -14,6 +14,7 @@ help:
 	@echo 'make e2e        run the end-to-end tests, on /dev/kvm or in the lab'
 	@echo 'make lint       check formatting, lints, scripts, licences'
 	@echo 'make bench      compare with QEMU'
+	@echo 'make fuzz       run the property tests for long'
 	@echo 'make setup      install the system packages that the above need'
 	@echo 'make clean      remove what was compiled'
 	@echo 'make distclean  remove also the Debian 13 root, the lab and the guest images'
@@ -22,6 +23,7 @@ setup:
 	@$(lab)/setup
 
 run: setup
+	@mkdir -p $${XDG_DATA_HOME:-$$HOME/.local/share}/berth
 	@$(lab)/make-images demo.iso
 	@$(dev) cargo build --release --package berth
 	@$(dev) cargo run --quiet --release --package berth -- boot --iso build/images/demo.iso --memory 1G $(ARGS)
@@ -38,7 +40,10 @@ lint: setup
 	@$(lab)/lint
 
 bench: setup
-	@$(lab)/bench $(ARGS)
+	@$(lab)/e2e --bench $(ARGS)
+
+fuzz: setup
+	@PROPTEST_CASES=$${PROPTEST_CASES:-100000} $(dev) cargo test --release --workspace --exclude berth-tests $(ARGS)
 
 clean:
 	rm -rf target

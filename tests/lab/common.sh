@@ -18,7 +18,6 @@ hash_of() {
 }
 
 # lock NAME: wait until no other process makes NAME, then keep them off until this one ends.
-# The lock is not handed down to the programs that are started: a stray one must not hold it.
 lock() {
   mkdir -p "$build/lock"
   exec {lock_fd}>"$build/lock/$1"
