@@ -49,11 +49,11 @@ pub(crate) struct Boot {
     append: Option<String>,
 
     /// Memory of the guest
-    #[arg(long, value_name = "SIZE", default_value = "512M", value_parser = hardware::memory)]
+    #[arg(long, value_name = "SIZE", default_value = "512M", value_parser = hardware::memory, allow_negative_numbers = true)]
     memory: Bytes,
 
     /// Number of processors of the guest
-    #[arg(long, value_name = "NUMBER", default_value = "1", value_parser = hardware::cpus)]
+    #[arg(long, value_name = "NUMBER", default_value = "1", value_parser = hardware::cpus, allow_negative_numbers = true)]
     cpus: u32,
 
     /// Firmware of the guest: SeaBIOS or OVMF

@@ -24,11 +24,11 @@ pub(crate) struct New {
     name: Name,
 
     /// Memory
-    #[arg(long, value_name = "SIZE", default_value = "2G", value_parser = hardware::memory)]
+    #[arg(long, value_name = "SIZE", default_value = "2G", value_parser = hardware::memory, allow_negative_numbers = true)]
     memory: Bytes,
 
     /// Number of processors
-    #[arg(long, value_name = "NUMBER", default_value = "2", value_parser = hardware::cpus)]
+    #[arg(long, value_name = "NUMBER", default_value = "2", value_parser = hardware::cpus, allow_negative_numbers = true)]
     cpus: u32,
 
     /// Firmware: SeaBIOS or OVMF
