@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use thiserror::Error;
-use vmm_core::machine::{Command, Event, Machine, PauseReason, State, StopReason};
+use vmm_core::machine::{Command, Event, Machine, PauseReason, SerialStart, State, StopReason};
 
 use crate::report::{self, Outcome};
 use crate::screenshot;
@@ -91,7 +91,7 @@ impl Session {
         let (sender, messages) = sync_channel(64);
         let connections = Connections {
             commands: machine.commands(),
-            serial_input: machine.serial_input(),
+            serial_input: machine.serial(SerialStart::Now).input,
             display: machine.display(),
             optical,
         };
@@ -135,10 +135,11 @@ impl Session {
             }
         })?;
 
-        let output = self.machine.serial_output();
+        let serial = self.machine.serial(SerialStart::Scrollback);
+        let (output, input) = (serial.output, serial.input);
         let to_caller = self.sender.clone();
         spawn("serial-output", move || {
-            while let Ok(bytes) = output.recv_blocking() {
+            while let Some(bytes) = output.recv_blocking() {
                 let message = match terminal::write_output(&bytes) {
                     Ok(()) => Message::Serial(bytes),
                     Err(error) => Message::OutputFailed(error),
@@ -151,11 +152,10 @@ impl Session {
         })?;
 
         let (typed, queue) = async_channel::bounded::<Vec<u8>>(INPUT_QUEUE);
-        let input = self.machine.serial_input();
         let to_caller = self.sender.clone();
         spawn("serial-input", move || {
             while let Ok(bytes) = queue.recv_blocking() {
-                if input.send_blocking(bytes).is_err() {
+                if input.send_blocking(&bytes).is_err() {
                     return;
                 }
             }
@@ -257,6 +257,7 @@ impl Session {
                 self.retry_at = Some(Instant::now() + RETRY);
             }
             Event::State(State::Created | State::Running | State::Paused(_)) => {}
+            Event::Warning(text) => report::message(&text),
             Event::Refused(reason) => return Some(SessionError::Refused(reason)),
             Event::Reset | Event::Medium { .. } | Event::Leds(_) => {}
             Event::Statistics(_) => {

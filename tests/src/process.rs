@@ -317,7 +317,11 @@ impl Log {
         self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wait<'a>(&self, content: MutexGuard<'a, Content>, time: Duration) -> MutexGuard<'a, Content> {
+    fn wait<'a>(
+        &self,
+        content: MutexGuard<'a, Content>,
+        time: Duration,
+    ) -> MutexGuard<'a, Content> {
         self.0.1.wait_timeout(content, time).unwrap_or_else(PoisonError::into_inner).0
     }
 

@@ -97,7 +97,7 @@ impl Boot {
         }
         let script = self.script.clone();
         let (config, optical) = self.config()?;
-        let machine = Machine::new(config)?;
+        let machine = Machine::new(&config)?;
         let session = session::Session::new(machine, optical, &script)?;
         made.into_iter().for_each(disk::MadeDisk::keep);
         Ok(session.run()?)

@@ -29,7 +29,7 @@ impl Run {
         let config = vm.machine_config();
         let is_optical = |drive: &DriveConfig| matches!(drive, DriveConfig::Optical { .. });
         let optical = config.drives.iter().position(is_optical);
-        let machine = Machine::new(config)?;
+        let machine = Machine::new(&config)?;
         Ok(Session::new(machine, optical, &self.script)?.run()?)
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use async_channel::Sender;
 use thiserror::Error;
 use vmm_core::display::Display;
-use vmm_core::machine::Command;
+use vmm_core::machine::{Command, SerialInput};
 
 use super::view::View;
 use super::{Action, Condition, Script, Step, keys};
@@ -66,7 +66,7 @@ pub(crate) struct Connections {
     /// Takes commands.
     pub(crate) commands: Sender<Command>,
     /// Takes serial input.
-    pub(crate) serial_input: Sender<Vec<u8>>,
+    pub(crate) serial_input: SerialInput,
     /// The screen.
     pub(crate) display: Arc<dyn Display>,
     /// Which drive `--insert` and `--eject` mean.
@@ -207,24 +207,23 @@ impl Runner {
     /// Hands over what is queued, without ever waiting for the machine: it may be waiting for the
     /// thread this runs on. Whether nothing is left.
     fn flush(&mut self) -> bool {
-        drain(&mut self.commands, &self.machine.commands)
-            & drain(&mut self.input, &self.machine.serial_input)
-    }
-}
-
-fn drain<T>(queue: &mut VecDeque<T>, sender: &Sender<T>) -> bool {
-    while let Some(item) = queue.pop_front() {
-        match sender.try_send(item) {
-            Ok(()) => {}
-            Err(async_channel::TrySendError::Full(item)) => {
-                queue.push_front(item);
+        for command in self.commands.drain(..) {
+            // A machine that is over says so by itself.
+            let _ = self.machine.commands.try_send(command);
+        }
+        while let Some(bytes) = self.input.front_mut() {
+            let Ok(sent) = self.machine.serial_input.try_send(bytes) else {
+                self.input.clear();
+                break;
+            };
+            bytes.drain(..sent);
+            if !bytes.is_empty() {
                 return false;
             }
-            // The machine is over, which it says by itself.
-            Err(async_channel::TrySendError::Closed(_)) => queue.clear(),
+            self.input.pop_front();
         }
+        true
     }
-    true
 }
 
 fn check(script: &Script, optical: Option<usize>) -> Result<(), ScriptError> {

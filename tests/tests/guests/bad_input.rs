@@ -67,7 +67,13 @@ fn options() {
         let line = complaint(command(folder.path()).arg("boot").args(arguments));
         assert!(line.contains(expected), "{arguments:?}: {line}");
     }
-    let line = complaint(command(folder.path()).args(["boot", "--disk", "new.qcow2,size=1G", "--cpus", "0"]));
+    let line = complaint(command(folder.path()).args([
+        "boot",
+        "--disk",
+        "new.qcow2,size=1G",
+        "--cpus",
+        "0",
+    ]));
     assert!(line.contains("1 to 64"), "{line}");
     assert_eq!(names(folder.path()), [""; 0], "nothing was created");
 }
@@ -103,7 +109,8 @@ fn unreadable_files() {
     let path = folder.path();
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("permissions");
     fs::copy(image("memtest.iso"), path.join("secret.iso")).expect("a copy");
-    fs::set_permissions(path.join("secret.iso"), fs::Permissions::from_mode(0)).expect("permissions");
+    fs::set_permissions(path.join("secret.iso"), fs::Permissions::from_mode(0))
+        .expect("permissions");
     let mut nobody = Command::new("setpriv");
     nobody.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(berth());
     let line = complaint(nobody.current_dir(path).args(["boot", "--iso", "secret.iso"]));
@@ -209,16 +216,25 @@ fn machines() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path();
     let make = |name: &str| {
-        let output = command(path).args(["new", name, "--firmware", "bios", "--size", "1G"]).output();
+        let output =
+            command(path).args(["new", name, "--firmware", "bios", "--size", "1G"]).output();
         assert!(output.expect("berth starts").status.success());
     };
     make("one");
     let store = path.join("data/berth");
     let definition = store.join("one/machine.toml");
-    for arguments in [&["new", "one"][..], &["new", ""], &["new", "a\nb"], &["new", "two", "--cpus", "65"],
-        &["new", "two", "--iso", "missing.iso"], &["new", "two", "--disk", "missing.qcow2"],
-        &["new", "two", "--size", "1"], &["show", "two"], &["run", "two"], &["delete", "two"]]
-    {
+    for arguments in [
+        &["new", "one"][..],
+        &["new", ""],
+        &["new", "a\nb"],
+        &["new", "two", "--cpus", "65"],
+        &["new", "two", "--iso", "missing.iso"],
+        &["new", "two", "--disk", "missing.qcow2"],
+        &["new", "two", "--size", "1"],
+        &["show", "two"],
+        &["run", "two"],
+        &["delete", "two"],
+    ] {
         complaint(command(path).args(arguments));
         assert_eq!(names(&store), [".lock", "one"], "{arguments:?}");
     }

@@ -6,8 +6,7 @@ use berth_tests::{Debian, check_image, overlay};
 fn what_was_flushed_survives_a_kill() {
     let scratch = tempfile::tempdir().expect("a folder for the disk");
     let disk = overlay("disk.qcow2", scratch.path());
-    let mut debian =
-        Debian::login(Debian::boot("crash", &disk).screenshot("screen.png").start());
+    let mut debian = Debian::login(Debian::boot("crash", &disk).screenshot("screen.png").start());
     // New blocks all the time, so that the image's own tables change, too; each line is on disk
     // before it is told.
     debian.begin(concat!(
@@ -23,7 +22,8 @@ fn what_was_flushed_survives_a_kill() {
         Debian::login(Debian::boot("crash-again", &disk).screenshot("screen.png").start());
     let count: u32 = debian.run("wc -l </root/log").parse().expect("a number of lines");
     assert!(count >= 15, "{count} lines are left of 15");
-    let lost = debian.run("for i in $(seq 15); do test $(stat -c %s /root/data-$i) = 300000 || echo lost; done");
+    let lost = debian
+        .run("for i in $(seq 15); do test $(stat -c %s /root/data-$i) = 300000 || echo lost; done");
     assert_eq!(lost, "");
     debian.power_off().expect_success();
     check_image(&disk);

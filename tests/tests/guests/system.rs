@@ -78,7 +78,10 @@ fn two_cpus_and_a_clock_that_survives_a_pause() {
     assert!(start.elapsed() >= Duration::from_secs(10), "the guest ran on during the pause");
     let after = offset(&mut debian);
     assert!((after - before).abs() < TOLERANCE, "the pause moved the clock: {before} → {after} s");
-    assert_eq!(debian.run("cat /sys/devices/system/clocksource/*/current_clocksource"), "kvm-clock");
+    assert_eq!(
+        debian.run("cat /sys/devices/system/clocksource/*/current_clocksource"),
+        "kvm-clock"
+    );
     debian.run("echo the $(echo end)");
     debian.power_off().expect_success();
 }

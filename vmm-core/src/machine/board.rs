@@ -107,7 +107,7 @@ impl Board {
         let lpc_intx = intx(chipset::LPC_BRIDGE);
         let lpc = Arc::new(LpcBridge::new(lpc_intx, router.clone(), ports.clone(), power.clone()));
         root.insert(lpc.clone());
-        let vga = VgaConfig { rom: search.vga_rom(), preferred: PREFERRED_MODE };
+        let vga = VgaConfig { rom: None, preferred: PREFERRED_MODE };
         let display = Vga::new(vga, intx(chipset::DISPLAY), vm.clone(), clock.clone())
             .map_err(MachineError::System)?;
         root.insert(display.clone());

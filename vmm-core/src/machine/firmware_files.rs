@@ -13,6 +13,9 @@ use crate::smbios::{self, SmbiosInputs};
 
 /// E820 type of ordinary RAM (ACPI 6.5 §15.1).
 const E820_RAM: u32 = 1;
+/// SeaBIOS runs the ROMs it finds in this folder (`src/optionroms.c`). Read by DMA, where an
+/// expansion ROM would take 10,000 exits to copy.
+const VGA_ROM: &str = "vgaroms/vgabios-stdvga.bin";
 /// SeaBIOS waits this many milliseconds for a key when nothing boots, and tries again: for ever,
 /// so that the message stays.
 const BOOT_FAIL_WAIT: u32 = u32::MAX;
@@ -90,11 +93,16 @@ pub(super) fn fw_cfg(
     smbios: &SmbiosInputs,
     ram: &RamAllocation,
     bridges: Bridges,
+    vga_rom: Option<Vec<u8>>,
 ) -> Result<FwCfg, FwCfgError> {
     let (layout, cpus) = (ram.layout, config.cpus);
     let tables = move || acpi::firmware_files(&acpi_inputs(&bridges, layout, cpus)).into_files();
     let smbios = smbios::firmware_files(smbios);
-    FwCfgBuilder::new()
+    let mut builder = FwCfgBuilder::new();
+    if let Some(rom) = vga_rom {
+        builder = builder.file(VGA_ROM, rom);
+    }
+    builder
         // At most 64.
         .cpus(cpus as u16)
         .file(file::E820, e820(layout))

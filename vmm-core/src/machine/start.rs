@@ -54,14 +54,14 @@ impl Start {
         let Some(firmware) = firmware else {
             return Ok(Self::Kernel(KernelStart { config: config.clone(), smbios, bridges }));
         };
-        let fw_cfg = firmware_files::fw_cfg(config, &smbios, ram, bridges)?;
-        let (image, flash) = match firmware {
-            Firmware::Bios { image, .. } => (image, None),
+        let (image, vga_rom, flash) = match firmware {
+            Firmware::Bios { image, vga_rom } => (image, Some(vga_rom), None),
             Firmware::Uefi { code, vars_template } => {
                 let flash = variables(config, &code, &vars_template, vm, orders)?;
-                (code, Some(Arc::new(flash)))
+                (code, None, Some(Arc::new(flash)))
             }
         };
+        let fw_cfg = firmware_files::fw_cfg(config, &smbios, ram, bridges, vga_rom)?;
         let rom = FirmwareRom::new(vm.clone(), &image)?;
         // What SeaBIOS would have had to copy itself: it runs from all of the shadow RAM.
         let shadow_len = image.len().min((SHADOW.end - SHADOW.start) as usize);

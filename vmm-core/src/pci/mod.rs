@@ -9,6 +9,8 @@ mod function;
 
 pub use bus::{ConfigMechanism1, EcamWindow, RootBus};
 pub use config::{Bar, BarKind, ClassCode, ConfigSpace, ConfigState, Identity, reg};
+#[cfg(test)]
+pub(crate) use function::test_rig;
 pub use function::{Intx, IntxRouter, PciFunction};
 
 use std::fmt;

@@ -68,7 +68,15 @@ impl Device {
         }
     }
 
-    /// Power-on or COMRESET.
+    /// Power-on.
+    pub(super) fn power_on(&mut self) {
+        match self {
+            Self::Optical(drive) => drive.power_on(),
+            _ => self.hard_reset(),
+        }
+    }
+
+    /// COMRESET.
     pub(super) fn hard_reset(&mut self) {
         match self {
             Self::Empty => {}

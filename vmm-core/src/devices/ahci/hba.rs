@@ -46,10 +46,6 @@ impl Ahci {
     /// A controller with `drives` behind its ports, to be put on the root bus. Ports without a
     /// drive are not implemented, so that no firmware waits for devices to appear there.
     pub fn new(intx: Intx, ram: Arc<GuestRam>, drives: [Option<Drive>; PORTS]) -> Arc<Self> {
-        Arc::new(Self::build(intx, ram, drives))
-    }
-
-    pub(super) fn build(intx: Intx, ram: Arc<GuestRam>, drives: [Option<Drive>; PORTS]) -> Self {
         let used = (0..).zip(&drives).filter(|(_, drive)| drive.is_some());
         let present = used.fold(0u8, |bits, (port, _): (u8, _)| bits | 1 << port);
         let function = PciFunction::new(config_space(present), intx);
@@ -70,7 +66,7 @@ impl Ahci {
         // At least one port has to be (AHCI 1.3.1 §3.1.4).
         let implemented = u32::from(present).max(1);
         let (index, resetting) = (AtomicU32::new(0), AtomicBool::new(false));
-        Self { host, ports, implemented, index, resetting }
+        Arc::new(Self { host, ports, implemented, index, resetting })
     }
 
     /// The optical drive behind `port`, if there is one.

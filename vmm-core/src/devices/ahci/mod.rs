@@ -4,7 +4,7 @@
 //! What lives here: everything between the guest's registers and [`crate::block`]. What does
 //! not: images, and the threads that read and write them.
 //!
-//! - [`hba`](self) is the PCI function, `host` its interrupts and memory access.
+//! - `hba` is the PCI function, `host` its interrupts and memory access.
 //! - `port` is one port: registers, command engine, link and resets.
 //! - `fis`, `prdt` and `task` are what a port and a device say to the host and each other.
 //! - `disk` and `optical` are the devices.

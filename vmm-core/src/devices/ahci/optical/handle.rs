@@ -15,7 +15,8 @@ use crate::block::BlockDevice;
 #[error("the guest keeps the tray locked")]
 pub struct MediumLocked;
 
-/// A handle on an optical drive. Any thread but a vCPU's or the block layer's may use it.
+/// A handle on an optical drive. Changing the medium may wait for the block layer: not for its
+/// threads or a vCPU's to do.
 #[derive(Clone)]
 pub struct OpticalDrive {
     port: Arc<Port>,
@@ -71,7 +72,7 @@ impl OpticalDrive {
             drive.medium_exchanged(had_one);
             Ok(old)
         })?;
-        self.port.drain();
+        self.port.wait_quiet();
         drop(old);
         Ok(())
     }

@@ -73,14 +73,6 @@ pub struct OpticalState {
     blocks: u32,
 }
 
-impl OpticalState {
-    /// What makes it a state that no drive can have.
-    pub(super) fn problem(&self) -> Option<&'static str> {
-        // Every combination of these can happen: a medium may be forced out of a locked drive.
-        None
-    }
-}
-
 /// An optical drive and the medium in it.
 pub(super) struct Optical {
     medium: Option<Arc<dyn BlockDevice>>,
@@ -120,11 +112,16 @@ impl Optical {
     }
 
     /// Power-on: the tray stays where it is, and what is in it.
+    pub(super) fn power_on(&mut self) {
+        self.hard_reset();
+        self.state.events = Events::default();
+        self.state.attention.medium_changed = false;
+    }
+
+    /// COMRESET: that the medium has changed is still to be told.
     pub(super) fn hard_reset(&mut self) {
         self.soft_reset();
         self.state.locked = false;
-        self.state.events = Events::default();
-        self.state.attention = Attention { reset: true, medium_changed: false };
         self.state.mode = TransferMode::Ultra(5);
     }
 

@@ -74,11 +74,13 @@ impl Port {
         inner.pumping = true;
         loop {
             if let Some(Outgoing { backend, request }) = inner.outbox.pop_front() {
+                inner.submitting = true;
                 MutexGuard::unlocked(&mut inner, || {
                     self.host.port_event(self.index);
                     backend.submit(request);
                     drop(backend);
                 });
+                inner.submitting = false;
             } else if let Some(notice) = inner.device.take_notice() {
                 MutexGuard::unlocked(&mut inner, notice);
             } else if !self.fetch(&mut inner) {
@@ -86,8 +88,8 @@ impl Port {
             }
         }
         inner.pumping = false;
-        if inner.is_idle() {
-            self.idle.notify_all();
+        if inner.is_quiet() {
+            self.quiet.notify_all();
         }
         drop(inner);
         self.host.port_event(self.index);
@@ -174,7 +176,10 @@ impl Port {
                     Ok(()) if phase == Phase::Queued => {
                         inner.ci &= !(1 << slot);
                         // The device releases BSY once it has queued the command.
-                        self.post_register(inner, &TaskFile::ok(&command.fis), false);
+                        let queued = TaskFile::ok(&command.fis);
+                        inner.status = queued.status;
+                        inner.error = queued.error;
+                        self.post_register(inner, &queued, false);
                     }
                     Ok(()) => inner.status = status::BSY | status::READY,
                     Err(problem) => self.bad_buffer(inner, command, phase, problem, byte_count),
@@ -236,8 +241,14 @@ impl Port {
             // The medium left between two steps of one command.
             return self.advance(inner, slot, Err(io::ErrorKind::NotFound.into()));
         };
-        let (port, epoch) = (self.clone(), inner.epoch);
-        let done = Box::new(move |result| port.request_done(slot, epoch, result));
+        // Weak: the block layer may keep a request for long, when the host's disk is full, and
+        // must not keep its own disk open through it once the machine is gone.
+        let (port, epoch) = (Arc::downgrade(self), inner.epoch);
+        let done = Box::new(move |result| {
+            if let Some(port) = port.upgrade() {
+                port.request_done(slot, epoch, result);
+            }
+        });
         inner.in_flight += 1;
         let request = Request { operation, offset, segments, done };
         inner.outbox.push_back(Outgoing { backend, request });
@@ -254,8 +265,8 @@ impl Port {
             self.settle(&mut inner);
         }
         let more = !inner.pumping && (!inner.outbox.is_empty() || inner.may_fetch());
-        if inner.is_idle() {
-            self.idle.notify_all();
+        if inner.is_quiet() {
+            self.quiet.notify_all();
         }
         drop(inner);
         self.host.port_event(self.index);

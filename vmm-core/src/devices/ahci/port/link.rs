@@ -148,9 +148,10 @@ impl Port {
         let mut inner = self.inner.lock();
         inner.abort();
         inner.cmd = 0;
-        self.wait_idle(&mut inner);
+        self.wait_quiet_locked(&mut inner);
         inner.clb = 0;
         inner.fb = 0;
+        inner.device.power_on();
         drop(inner);
         self.reset_hba();
     }

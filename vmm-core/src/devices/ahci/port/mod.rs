@@ -61,6 +61,8 @@ pub(super) struct Inner {
     outbox: VecDeque<Outgoing>,
     /// A thread is in [`Port::pump`].
     pumping: bool,
+    /// That thread is handing a request to the block layer.
+    submitting: bool,
 }
 
 /// A port with what is behind it.
@@ -69,8 +71,8 @@ pub(super) struct Port {
     host: Arc<Host>,
     counters: Counters,
     inner: Mutex<Inner>,
-    /// Notified when the port has become idle.
-    idle: Condvar,
+    /// Notified when the port may have become quiet.
+    quiet: Condvar,
 }
 
 impl Port {
@@ -99,13 +101,14 @@ impl Port {
             stale: 0,
             outbox: VecDeque::new(),
             pumping: false,
+            submitting: false,
         };
         let port = Self {
             index,
             host,
             counters: Counters::default(),
             inner: Mutex::new(inner),
-            idle: Condvar::new(),
+            quiet: Condvar::new(),
         };
         port.connect(&mut port.inner.lock());
         Arc::new(port)
@@ -209,12 +212,20 @@ impl Port {
     /// Waits until nothing is in flight and nothing can be begun.
     pub(super) fn drain(self: &Arc<Self>) {
         self.pump();
-        self.wait_idle(&mut self.inner.lock());
+        let mut inner = self.inner.lock();
+        while !inner.is_quiet() || (inner.may_fetch() && self.host.bus_master()) {
+            self.quiet.wait(&mut inner);
+        }
     }
 
-    fn wait_idle(&self, inner: &mut MutexGuard<'_, Inner>) {
-        while !inner.is_idle() {
-            self.idle.wait(inner);
+    /// Waits until nothing is in flight; the guest may have more.
+    pub(super) fn wait_quiet(&self) {
+        self.wait_quiet_locked(&mut self.inner.lock());
+    }
+
+    fn wait_quiet_locked(&self, inner: &mut MutexGuard<'_, Inner>) {
+        while !inner.is_quiet() {
+            self.quiet.wait(inner);
         }
     }
 
@@ -248,7 +259,8 @@ impl Inner {
             && self.status & (status::BSY | status::DRQ) == 0
     }
 
-    fn is_idle(&self) -> bool {
-        self.in_flight == 0 && self.stale == 0 && self.outbox.is_empty() && !self.pumping
+    /// Whether the block layer has nothing of this port's, nor is given anything right now.
+    fn is_quiet(&self) -> bool {
+        self.in_flight == 0 && self.stale == 0 && !self.submitting
     }
 }

@@ -84,7 +84,8 @@ impl Port {
         let problem = match (&inner.device, &state.device) {
             (Device::Empty, DeviceState::Empty) => None,
             (Device::Disk(_), DeviceState::Disk(disk)) => disk.problem(),
-            (Device::Optical(_), DeviceState::Optical(drive)) => drive.problem(),
+            // Every combination can happen: a medium may be forced out of a locked drive.
+            (Device::Optical(_), DeviceState::Optical(_)) => None,
             _ => Some("another kind of device"),
         };
         let problem = problem.or_else(|| {
