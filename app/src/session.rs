@@ -5,13 +5,18 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use thiserror::Error;
-use vmm_core::machine::{Command, Event, Machine, PauseReason, SerialStart, State, StopReason};
+use vmm_core::display::Display;
+use vmm_core::machine::{
+    Command, Event, Machine, PauseReason, SerialInput, SerialOutput, SerialPort, SerialStart,
+    State, StopReason,
+};
 
 use crate::report::{self, Outcome};
 use crate::screenshot;
@@ -63,8 +68,13 @@ enum Message {
 
 /// A machine and what is done with it.
 pub(crate) struct Session {
-    machine: Machine,
+    /// Until it is over.
+    machine: Option<Machine>,
+    commands: async_channel::Sender<Command>,
+    display: Arc<dyn Display>,
     runner: Runner,
+    /// What is typed at the terminal, on its way to the serial port.
+    typed: async_channel::Sender<Vec<u8>>,
     deadline: Option<Instant>,
     sender: SyncSender<Message>,
     messages: Receiver<Message>,
@@ -89,16 +99,19 @@ impl Session {
     ) -> Result<Self, SessionError> {
         // Bounded: a guest that writes faster than its output is watched has to wait.
         let (sender, messages) = sync_channel(64);
+        let (typed, queue) = async_channel::bounded(INPUT_QUEUE);
+        let (commands, display) = (machine.commands(), machine.display());
         let connections = Connections {
-            commands: machine.commands(),
+            commands: commands.clone(),
             serial_input: machine.serial(SerialStart::Now).input,
-            display: machine.display(),
+            display: display.clone(),
             optical,
         };
-        let runner = Runner::new(script, connections)?;
-        Ok(Self {
-            machine,
-            runner,
+        let session = Self {
+            runner: Runner::new(script, connections)?,
+            commands,
+            display,
+            typed,
             deadline: script.timeout.map(|timeout| Instant::now() + timeout),
             sender,
             messages,
@@ -107,7 +120,13 @@ impl Session {
             serial_ended: false,
             retry_at: None,
             fault: None,
-        })
+            machine: None,
+        };
+        session.carry_events(machine.subscribe())?;
+        let SerialPort { input, output } = machine.serial(SerialStart::Scrollback);
+        session.carry_output(output)?;
+        carry_input(queue, input)?;
+        Ok(Self { machine: Some(machine), ..session })
     }
 
     /// Runs the machine until it is off, the script is done, time is out or somebody ends it.
@@ -117,53 +136,45 @@ impl Session {
     pub(crate) fn run(mut self) -> Result<Outcome, SessionError> {
         let signals = watch_signals(self.sender.clone())?;
         self.raw = RawMode::enter().map_err(SessionError::Terminal)?;
-        self.connect()?;
+        self.carry_keys()?;
         let outcome = self.drive();
         signals.close();
         outcome
     }
 
-    /// Starts the carrying threads.
-    fn connect(&self) -> Result<(), SessionError> {
-        let events = self.machine.subscribe();
-        let to_caller = self.sender.clone();
+    fn carry_events(&self, events: async_channel::Receiver<Event>) -> Result<(), SessionError> {
+        let sender = self.sender.clone();
         spawn("events", move || {
             while let Ok(event) = events.recv_blocking() {
-                if to_caller.send(Message::Event(event)).is_err() {
+                if sender.send(Message::Event(event)).is_err() {
                     return;
                 }
             }
-        })?;
+        })
+    }
 
-        let serial = self.machine.serial(SerialStart::Scrollback);
-        let (output, input) = (serial.output, serial.input);
-        let to_caller = self.sender.clone();
+    fn carry_output(&self, output: SerialOutput) -> Result<(), SessionError> {
+        let sender = self.sender.clone();
         spawn("serial-output", move || {
             while let Some(bytes) = output.recv_blocking() {
                 let message = match terminal::write_output(&bytes) {
                     Ok(()) => Message::Serial(bytes),
                     Err(error) => Message::OutputFailed(error),
                 };
-                if to_caller.send(message).is_err() {
+                if sender.send(message).is_err() {
                     return;
                 }
             }
-            let _ = to_caller.send(Message::SerialEnd);
-        })?;
+            let _ = sender.send(Message::SerialEnd);
+        })
+    }
 
-        let (typed, queue) = async_channel::bounded::<Vec<u8>>(INPUT_QUEUE);
-        let to_caller = self.sender.clone();
-        spawn("serial-input", move || {
-            while let Ok(bytes) = queue.recv_blocking() {
-                if input.send_blocking(&bytes).is_err() {
-                    return;
-                }
-            }
-        })?;
+    fn carry_keys(&self) -> Result<(), SessionError> {
+        let (typed, sender) = (self.typed.clone(), self.sender.clone());
         spawn("keyboard", move || {
             terminal::forward_input(&typed, || {
                 // Nobody to tell: the run is over anyway.
-                let _ = to_caller.send(Message::Leave);
+                let _ = sender.send(Message::Leave);
             });
         })
     }
@@ -257,8 +268,8 @@ impl Session {
                 self.retry_at = Some(Instant::now() + RETRY);
             }
             Event::State(State::Created | State::Running | State::Paused(_)) => {}
-            Event::Warning(text) => report::message(&text),
             Event::Refused(reason) => return Some(SessionError::Refused(reason)),
+            Event::Warning(warning) => report::message(&warning),
             Event::Reset | Event::Medium { .. } | Event::Leds(_) => {}
             Event::Statistics(_) => {
                 // A second of running since the retry: it worked.
@@ -272,14 +283,13 @@ impl Session {
 
     fn send(&self, command: Command) {
         // A machine that is over takes no commands, and says so by itself.
-        let _ = self.machine.commands().try_send(command);
+        let _ = self.commands.try_send(command);
     }
 
     /// Takes the pictures still due, powers the machine off and waits until it is.
     fn end(&mut self, end: Result<Outcome, SessionError>) -> Result<Outcome, SessionError> {
-        let display = self.machine.display();
         for path in self.runner.remaining_screenshots() {
-            if let Err(error) = screenshot::take(&*display, &path) {
+            if let Err(error) = screenshot::take(&*self.display, &path) {
                 report::message(&error.to_string());
             }
         }
@@ -297,6 +307,8 @@ impl Session {
                 Err(_) => return end.and(Err(SessionError::Stuck)),
             }
         }
+        // Closes the serial port, whose last words follow.
+        self.machine = None;
         let limit = Instant::now() + DRAIN;
         while !self.serial_ended {
             match self.messages.recv_timeout(limit.saturating_duration_since(Instant::now())) {
@@ -311,6 +323,19 @@ impl Session {
             (end, _) => end,
         }
     }
+}
+
+fn carry_input(
+    queue: async_channel::Receiver<Vec<u8>>,
+    input: SerialInput,
+) -> Result<(), SessionError> {
+    spawn("serial-input", move || {
+        while let Ok(bytes) = queue.recv_blocking() {
+            if input.send_blocking(&bytes).is_err() {
+                return;
+            }
+        }
+    })
 }
 
 fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<(), SessionError> {

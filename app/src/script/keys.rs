@@ -214,7 +214,7 @@ pub(crate) fn commands(strokes: &[Stroke]) -> Vec<Command> {
                 let press = codes.iter().map(|code| KeyEvent { code: *code, pressed: true });
                 let release =
                     codes.iter().rev().map(|code| KeyEvent { code: *code, pressed: false });
-                commands.push(Command::Keys(press.chain(release).collect()));
+                commands.push(Command::TypeKeys(press.chain(release).collect()));
             }
         }
     }
@@ -257,7 +257,7 @@ mod tests {
 
     #[test]
     fn chords_are_released_in_reverse() {
-        let [Command::Keys(events)] = &commands(&[Stroke::Chord(vec![29, 46])])[..] else {
+        let [Command::TypeKeys(events)] = &commands(&[Stroke::Chord(vec![29, 46])])[..] else {
             panic!("one command for one chord");
         };
         let plain: Vec<_> = events.iter().map(|event| (event.code, event.pressed)).collect();

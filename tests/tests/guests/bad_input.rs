@@ -109,7 +109,7 @@ fn unreadable_files() {
     let path = folder.path();
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("permissions");
     fs::copy(image("memtest.iso"), path.join("secret.iso")).expect("a copy");
-    fs::set_permissions(path.join("secret.iso"), fs::Permissions::from_mode(0))
+    fs::set_permissions(path.join("secret.iso"), fs::Permissions::from_mode(0o0))
         .expect("permissions");
     let mut nobody = Command::new("setpriv");
     nobody.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(berth());
@@ -187,7 +187,7 @@ fn no_kvm() {
     let folder = tempfile::tempdir().expect("a folder");
     let forbidden = folder.path().join("kvm");
     fs::write(&forbidden, "").expect("a file");
-    fs::set_permissions(&forbidden, fs::Permissions::from_mode(0)).expect("permissions");
+    fs::set_permissions(&forbidden, fs::Permissions::from_mode(0o0)).expect("permissions");
     let line = complaint(&mut where_hidden(&forbidden, "/dev/kvm", &boot));
     assert!(line.contains("/dev/kvm"), "{line}");
 }

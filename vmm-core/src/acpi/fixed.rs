@@ -47,7 +47,7 @@ pub(super) fn fadt(inputs: &AcpiInputs, facs: u32, dsdt: u32) -> FADT {
         // The power button is fixed hardware, the sleep button a device of the DSDT: ICH9 has no
         // status bit for one.
         .flag(Flags::SlpButton)
-        .flag(Flags::TmrValExt)
+        // TMR_VAL_EXT stays clear: ICH9's timer has 24 bits (§13.8.3.4).
         .flag(Flags::ResetRegSup);
     fadt.firmware_ctrl = facs.into();
     fadt.dsdt = dsdt.into();

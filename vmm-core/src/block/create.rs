@@ -75,7 +75,7 @@ pub fn create_qcow2(
         check_space(path, size.0.saturating_add(size.0 / 1000))?;
     }
     let io = |error| new.failed(error);
-    let storage = ImageStorage::new(Arc::clone(&new.file), None);
+    let storage = ImageStorage::plain(Arc::clone(&new.file));
     let mut builder = Qcow2::<ImageStorage>::create_builder(storage).size(size.0);
     if let Some(backing) = backing {
         let name = backing.path.to_str().ok_or_else(|| {

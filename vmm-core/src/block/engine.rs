@@ -134,6 +134,21 @@ impl Engine {
         self.shared.queue.lock().fault.clone()
     }
 
+    /// Waits until nothing is in flight, failing what is parked instead of waiting for it.
+    pub(super) fn give_up(&self) {
+        loop {
+            self.drain();
+            let parked = std::mem::take(&mut self.shared.queue.lock().parked);
+            if parked.is_empty() {
+                return;
+            }
+            // Whoever hears of it may submit more, which is why this is a loop.
+            for request in parked {
+                (request.done)(Err(io::Error::from_raw_os_error(libc::EIO)));
+            }
+        }
+    }
+
     /// Runs the parked requests again, in the order in which they were submitted.
     pub(super) fn retry(&self) {
         let mut queue = self.shared.queue.lock();

@@ -7,17 +7,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use imago::format::PreallocateMode;
 use imago::io_buffers::{IoVector, IoVectorMut};
-use imago::qcow2::Qcow2;
-use imago::raw::Raw;
-use imago::{FormatAccess, ShallowMapping};
-use parking_lot::RwLock;
 
+use super::chain::Chain;
 use super::error::ImageError;
 use super::host_file::{Access, HostFile};
-use super::qcow2::{Header, MetadataOrder, Qcow2Error};
-use super::storage::ImageStorage;
+use super::qcow2::Volume;
 use super::{Format, format};
 use crate::units::Bytes;
 
@@ -27,10 +22,6 @@ pub const MAX_DISK_SIZE: Bytes = Bytes(64 << 40);
 pub const MAX_BACKING_FILES: usize = 64;
 /// Largest buffer of zeroes written where nothing cheaper works.
 const ZERO_CHUNK: u64 = 1 << 20;
-/// How much of a disk is discarded at a time, so that a discard of all of it does not keep other
-/// requests waiting.
-const DISCARD_CHUNK: u64 = 512 << 20;
-
 /// How to open an image.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DiskOptions {
@@ -56,13 +47,7 @@ enum Layout {
         /// The format was told from the contents, so these must not come to tell another.
         probed: bool,
     },
-    Qcow2 {
-        access: FormatAccess<ImageStorage>,
-        /// Taken for reading by reads and writes, and for writing by what takes clusters away:
-        /// a read must not be left with a mapping that has become somebody else's, and the driver
-        /// zeroes whole clusters whose rest it has found to be zero a moment before.
-        mappings: RwLock<()>,
-    },
+    Qcow2(Volume),
 }
 
 impl Image {
@@ -82,10 +67,8 @@ impl Image {
                 Ok(Self { file, len, layout: Layout::Raw { probed } })
             }
             Format::Qcow2 => {
-                let mut chain = Chain::new(path, options);
-                let (access, len) = chain.open_qcow2(&file, true)?;
-                let mappings = RwLock::default();
-                Ok(Self { file, len, layout: Layout::Qcow2 { access, mappings } })
+                let volume = Chain::new(path, options).open(&file)?;
+                Ok(Self { file, len: volume.len(), layout: Layout::Qcow2(volume) })
             }
         }
     }
@@ -99,7 +82,7 @@ impl Image {
     pub(super) fn format(&self) -> Format {
         match self.layout {
             Layout::Raw { .. } => Format::Raw,
-            Layout::Qcow2 { .. } => Format::Qcow2,
+            Layout::Qcow2(_) => Format::Qcow2,
         }
     }
 
@@ -129,10 +112,7 @@ impl Image {
                 // The file was long enough when it was opened.
                 if done < len { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
             }
-            Layout::Qcow2 { access, mappings } => {
-                let _shared = mappings.read();
-                access.readv(buffers, offset)
-            }
+            Layout::Qcow2(volume) => volume.read(buffers, offset),
         }
     }
 
@@ -162,10 +142,7 @@ impl Image {
                 // SAFETY: they describe the memory `buffers` borrows.
                 unsafe { self.file.write_vectored(vectors, offset) }
             }
-            Layout::Qcow2 { access, mappings } => {
-                let _shared = mappings.read();
-                access.writev(buffers, offset)
-            }
+            Layout::Qcow2(volume) => volume.write(buffers, offset),
         }
     }
 
@@ -176,10 +153,7 @@ impl Image {
         }
         match &self.layout {
             Layout::Raw { .. } => self.file.sync(),
-            Layout::Qcow2 { access, .. } => {
-                access.flush()?;
-                access.sync()
-            }
+            Layout::Qcow2(volume) => volume.flush(),
         }
     }
 
@@ -189,13 +163,7 @@ impl Image {
         self.check_write(offset, len)?;
         match &self.layout {
             Layout::Raw { .. } => or_unsupported(self.file.punch(offset, len)),
-            Layout::Qcow2 { access, mappings } => {
-                for (start, len) in chunks(offset, len, DISCARD_CHUNK) {
-                    let _exclusive = mappings.write();
-                    self.discard_clusters(access, start, len)?;
-                }
-                Ok(())
-            }
+            Layout::Qcow2(volume) => volume.discard(offset, len),
         }
     }
 
@@ -205,84 +173,21 @@ impl Image {
         match &self.layout {
             Layout::Raw { .. } => match self.file.punch(offset, len) {
                 Err(error) if error.kind() == io::ErrorKind::Unsupported => {
-                    self.write_zero_buffers(offset, len)
+                    write_zero_buffers(offset, len, |zeroes, at| self.file.write_at(zeroes, at))
                 }
                 result => result,
             },
-            Layout::Qcow2 { access, mappings } => {
-                for (start, len) in chunks(offset, len, DISCARD_CHUNK) {
-                    let exclusive = mappings.write();
-                    for (start, len, what) in runs(access, start, len)? {
-                        if matches!(what, Run::Zero) {
-                            continue;
-                        }
-                        match access.write_zeroes(start, len) {
-                            // Version 2 has no zero clusters.
-                            Err(error) if error.kind() == io::ErrorKind::Unsupported => {
-                                write_zero_buffers(start, len, |zeroes, at| {
-                                    access.write(zeroes, at)
-                                })?;
-                            }
-                            result => result?,
-                        }
-                    }
-                    drop(exclusive);
-                }
-                Ok(())
-            }
+            Layout::Qcow2(volume) => volume.write_zeroes(offset, len),
         }
     }
 
     /// Makes the disk larger. The object is not for use after that.
-    pub(super) fn grow(mut self, len: u64) -> io::Result<()> {
-        match &mut self.layout {
+    pub(super) fn grow(self, len: u64) -> io::Result<()> {
+        match &self.layout {
             Layout::Raw { .. } => self.file.set_len(len)?,
-            Layout::Qcow2 { access, .. } => {
-                access.resize_grow(len, PreallocateMode::None)?;
-            }
+            Layout::Qcow2(volume) => volume.grow(len)?,
         }
         self.flush()
-    }
-
-    fn write_zero_buffers(&self, offset: u64, len: u64) -> io::Result<()> {
-        write_zero_buffers(offset, len, |zeroes, at| self.file.write_at(zeroes, at))
-    }
-
-    /// Frees the clusters that lie wholly within the range and gives their space back to the
-    /// host. The caller holds `mappings` for writing.
-    fn discard_clusters(
-        &self,
-        access: &FormatAccess<ImageStorage>,
-        offset: u64,
-        len: u64,
-    ) -> io::Result<()> {
-        let Some(cluster) = access.inner().zero_granularity() else {
-            // Version 2 cannot free clusters without showing the backing file again.
-            return Ok(());
-        };
-        let start = offset.next_multiple_of(cluster);
-        let end = offset + len;
-        let end = if end == self.len { end } else { end - end % cluster };
-        if start >= end {
-            return Ok(());
-        }
-        for (start, len, what) in runs(access, start, end - start)? {
-            // What is zero or comes from a backing file takes no space here.
-            let host = match what {
-                Run::Zero | Run::Backing => continue,
-                Run::Compressed => None,
-                Run::Data { host, sole } => sole.then_some(host),
-            };
-            // SAFETY: mappings are looked up and used under `mappings` alone, which nobody
-            // else holds.
-            unsafe { access.discard_to_any_unsafe(start, len) }?;
-            // Nobody can have been given these clusters anew, for the same reason. Should the
-            // process be killed before the mapping is written, it shows zeroes, which is allowed.
-            if let Some(host) = host {
-                or_unsupported(self.file.punch(host, len))?;
-            }
-        }
-        Ok(())
     }
 
     fn check_range(&self, offset: u64, len: u64) -> io::Result<()> {
@@ -300,49 +205,8 @@ impl Image {
     }
 }
 
-/// Where a stretch of a qcow2 disk's data is.
-#[derive(Debug, Clone, Copy)]
-enum Run {
-    Zero,
-    Backing,
-    Compressed,
-    Data {
-        /// Offset in the file.
-        host: u64,
-        /// Nobody else, such as a snapshot, has the data, too.
-        sole: bool,
-    },
-}
-
-/// Looks up where the range's data is: offset and length of each stretch, in order.
-fn runs(
-    access: &FormatAccess<ImageStorage>,
-    mut offset: u64,
-    len: u64,
-) -> io::Result<Vec<(u64, u64, Run)>> {
-    let end = offset + len;
-    let mut runs = Vec::new();
-    while offset < end {
-        let (mapping, len) = access.get_shallow_mapping(offset, end - offset)?;
-        if len == 0 {
-            break;
-        }
-        let run = match mapping {
-            ShallowMapping::Raw { offset, writable, .. } => {
-                Run::Data { host: offset, sole: writable }
-            }
-            ShallowMapping::Indirect { .. } => Run::Backing,
-            ShallowMapping::Zero { .. } | ShallowMapping::Eof { .. } => Run::Zero,
-            _ => Run::Compressed,
-        };
-        runs.push((offset, len, run));
-        offset += len;
-    }
-    Ok(runs)
-}
-
 /// Cuts a range at multiples of `size`.
-fn chunks(offset: u64, len: u64, size: u64) -> impl Iterator<Item = (u64, u64)> {
+pub(super) fn chunks(offset: u64, len: u64, size: u64) -> impl Iterator<Item = (u64, u64)> {
     let end = offset + len;
     let mut next = offset;
     std::iter::from_fn(move || {
@@ -352,7 +216,7 @@ fn chunks(offset: u64, len: u64, size: u64) -> impl Iterator<Item = (u64, u64)> 
     })
 }
 
-fn write_zero_buffers(
+pub(super) fn write_zero_buffers(
     offset: u64,
     len: u64,
     write: impl Fn(&[u8], u64) -> io::Result<()>,
@@ -365,156 +229,16 @@ fn write_zero_buffers(
 }
 
 /// Not to be able to give space back is no failure.
-fn or_unsupported(result: io::Result<()>) -> io::Result<()> {
+pub(super) fn or_unsupported(result: io::Result<()>) -> io::Result<()> {
     match result {
         Err(error) if error.kind() == io::ErrorKind::Unsupported => Ok(()),
         result => result,
     }
 }
 
-fn check_size(path: &Path, size: u64) -> Result<(), ImageError> {
+pub(super) fn check_size(path: &Path, size: u64) -> Result<(), ImageError> {
     if size <= MAX_DISK_SIZE.0 {
         return Ok(());
     }
     Err(ImageError::TooLarge { path: path.to_path_buf(), size: Bytes(size), max: MAX_DISK_SIZE })
-}
-
-/// A qcow2 image and its backing files while they are being opened.
-struct Chain<'a> {
-    top: &'a Path,
-    options: &'a DiskOptions,
-    /// Device and inode of each file so far.
-    files: Vec<(u64, u64)>,
-}
-
-impl<'a> Chain<'a> {
-    fn new(top: &'a Path, options: &'a DiskOptions) -> Self {
-        Self { top, options, files: Vec::new() }
-    }
-
-    /// Opens the qcow2 image in `file` and what is beneath it, and gives the disk's size, too.
-    fn open_qcow2(
-        &mut self,
-        file: &Arc<HostFile>,
-        top: bool,
-    ) -> Result<(FormatAccess<ImageStorage>, u64), ImageError> {
-        let path = file.path();
-        let failed = |source: Qcow2Error| ImageError::Qcow2 { path: path.to_path_buf(), source };
-        if file.len() == 0 {
-            return Err(ImageError::Empty(path.to_path_buf()));
-        }
-        if !format::is_qcow2(file)? {
-            return Err(ImageError::NotQcow2(path.to_path_buf()));
-        }
-        let header = Header::read(file).map_err(failed)?;
-        check_size(path, header.size)?;
-        let tables = header.check_tables(file).map_err(failed)?;
-
-        self.files.push(file.identity().map_err(ImageError::io(path, "read"))?);
-        let backing = match &header.backing {
-            Some(name) => Some(
-                self.open_backing(path, name, header.backing_format.as_deref())
-                    .map_err(|error| self.beneath(path, error))?,
-            ),
-            None => None,
-        };
-
-        let writable = top && file.writable();
-        let size = header.size;
-        let order = writable.then(|| {
-            file.set_limit(header.length_limit(file.len()));
-            Arc::new(MetadataOrder::new(header, tables))
-        });
-        let storage = ImageStorage::new(Arc::clone(file), order.clone());
-        let mut driver = Qcow2::<ImageStorage>::open_image(storage, writable)
-            .map_err(|error| failed(Qcow2Error::Driver(error)))?;
-        driver.set_data_file(None);
-        driver.set_backing(backing);
-        if let Some(order) = order {
-            order.start();
-        }
-        Ok((FormatAccess::new(driver), size))
-    }
-
-    /// Says of which image a backing file cannot be used; errors of the chain as a whole stay.
-    fn beneath(&self, path: &Path, error: ImageError) -> ImageError {
-        match error {
-            ImageError::BackingLoop(_) | ImageError::ChainTooDeep { .. } => error,
-            error => ImageError::Backing { path: path.to_path_buf(), source: Box::new(error) },
-        }
-    }
-
-    fn open_backing(
-        &mut self,
-        overlay: &Path,
-        name: &str,
-        declared: Option<&str>,
-    ) -> Result<FormatAccess<ImageStorage>, ImageError> {
-        if self.files.len() > MAX_BACKING_FILES {
-            let path = self.top.to_path_buf();
-            return Err(ImageError::ChainTooDeep { path, max: MAX_BACKING_FILES });
-        }
-        let path = resolve_backing(overlay, name)?;
-        self.check_rule(&path)?;
-        // Before locking, which would only find the file in use.
-        let identity = HostFile::open(&path, Access::Peek)?
-            .identity()
-            .map_err(ImageError::io(&path, "read"))?;
-        if self.files.contains(&identity) {
-            return Err(ImageError::BackingLoop(self.top.to_path_buf()));
-        }
-        let file = Arc::new(HostFile::open(&path, Access::Read)?);
-        let format = match declared {
-            Some("qcow2") => Format::Qcow2,
-            Some("raw" | "file") => Format::Raw,
-            Some(other) => {
-                return Err(ImageError::BackingFormat(other.chars().take(40).collect()));
-            }
-            // Images made before 2021 often leave the format out. If the backing file was a
-            // guest's raw disk, that guest may have made it look like qcow2; then it must not
-            // reach any further file.
-            None if format::is_qcow2(&file)? => {
-                let source = |source| ImageError::Qcow2 { path: path.clone(), source };
-                if Header::read(&file).map_err(source)?.backing.is_some() {
-                    return Err(ImageError::BackingUndeclared(path));
-                }
-                Format::Qcow2
-            }
-            None => Format::Raw,
-        };
-        match format {
-            Format::Qcow2 => Ok(self.open_qcow2(&file, false)?.0),
-            Format::Raw => {
-                // An overlay from somewhere else must not show the guest a secret of the host:
-                // those are mostly text.
-                format::check_raw_contents(&file)?;
-                let storage = ImageStorage::new(Arc::clone(&file), None);
-                let driver =
-                    Raw::open_image(storage, false).map_err(ImageError::io(&path, "opened"))?;
-                Ok(FormatAccess::new(driver))
-            }
-        }
-    }
-
-    fn check_rule(&self, path: &Path) -> Result<(), ImageError> {
-        let Some(directories) = &self.options.backing_directories else { return Ok(()) };
-        let opening = |error| ImageError::opening(path, false, error);
-        let real = path.canonicalize().map_err(opening)?;
-        let allowed = directories
-            .iter()
-            .filter_map(|directory| directory.canonicalize().ok())
-            .any(|directory| real.starts_with(directory));
-        if allowed { Ok(()) } else { Err(ImageError::BackingForbidden(path.to_path_buf())) }
-    }
-}
-
-/// The path that a header in `overlay` means by `name`.
-pub(super) fn resolve_backing(overlay: &Path, name: &str) -> Result<PathBuf, ImageError> {
-    let name = name.strip_prefix("file:").unwrap_or(name);
-    // As QEMU tells protocols from paths: a colon before the first slash.
-    let protocol = name.find(':').is_some_and(|colon| !name[..colon].contains('/'));
-    if protocol || name.is_empty() {
-        return Err(ImageError::BackingNotLocal(name.chars().take(200).collect()));
-    }
-    Ok(overlay.parent().unwrap_or(Path::new("")).join(name))
 }

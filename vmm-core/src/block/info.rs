@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use super::chain::resolve_backing;
 use super::error::ImageError;
 use super::host_file::{Access, HostFile};
-use super::image::{MAX_BACKING_FILES, resolve_backing};
+use super::image::MAX_BACKING_FILES;
 use super::qcow2::{Header, Qcow2Error};
 use super::{Format, format};
 use crate::units::Bytes;

@@ -10,6 +10,7 @@
 pub mod create;
 pub mod info;
 
+mod chain;
 mod disk;
 mod engine;
 mod error;

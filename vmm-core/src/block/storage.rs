@@ -6,11 +6,12 @@
 
 use std::fmt;
 use std::io;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 
 use imago::io_buffers::{IoVector, IoVectorMut};
 use imago::storage::drivers::CommonStorageHelper;
-use imago::{Storage, StorageOpenOptions};
+use imago::{FormatAccess, Storage, StorageOpenOptions};
 
 use super::host_file::{HostFile, zero_rest};
 use super::qcow2::MetadataOrder;
@@ -20,13 +21,87 @@ use super::qcow2::MetadataOrder;
 pub(super) struct ImageStorage {
     file: Arc<HostFile>,
     /// There for images that are written.
-    order: Option<Arc<MetadataOrder>>,
+    ordered: Option<Ordered>,
     helper: CommonStorageHelper,
 }
 
+#[derive(Debug)]
+struct Ordered {
+    order: Arc<MetadataOrder>,
+    settling: Arc<Settling>,
+}
+
 impl ImageStorage {
-    pub(super) fn new(file: Arc<HostFile>, order: Option<Arc<MetadataOrder>>) -> Self {
-        Self { file, order, helper: CommonStorageHelper::default() }
+    /// A file that is only read, or a new one that nobody relies on yet.
+    pub(super) fn plain(file: Arc<HostFile>) -> Self {
+        Self { file, ordered: None, helper: CommonStorageHelper::default() }
+    }
+
+    /// An image that must be whole at every moment.
+    pub(super) fn ordered(
+        file: Arc<HostFile>,
+        order: Arc<MetadataOrder>,
+        settling: Arc<Settling>,
+    ) -> Self {
+        let ordered = Some(Ordered { order, settling });
+        Self { file, ordered, helper: CommonStorageHelper::default() }
+    }
+}
+
+/// What is done before the driver marks clusters as free that the image in the file may still
+/// refer to.
+///
+/// The driver would at once use them again, for its own tables without waiting for anything.
+/// [`super::qcow2::Volume`] says what is called for while it makes the driver free something.
+#[derive(Debug, Default)]
+pub(super) struct Settling {
+    /// A [`Settle`].
+    now: AtomicU8,
+    /// The image, whose caches are to be written.
+    access: OnceLock<Weak<FormatAccess<ImageStorage>>>,
+}
+
+/// See [`Settling`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Settle {
+    /// The clusters never were referred to by an L2 table in the file: they were to be used for
+    /// something that failed, or held a top-level table that has moved.
+    Links,
+    /// References have been removed from L2 tables in memory; these must be on disk first.
+    Tables,
+    /// Likewise, but nothing will be allocated before the caller sees to it.
+    Later,
+}
+
+impl Settling {
+    pub(super) fn attach(&self, access: &Arc<FormatAccess<ImageStorage>>) {
+        // Once for each image.
+        let _ = self.access.set(Arc::downgrade(access));
+    }
+
+    /// Says what is called for until `during` has returned.
+    pub(super) fn with<T>(&self, settle: Settle, during: impl FnOnce() -> T) -> T {
+        self.now.store(settle as u8, Ordering::Release);
+        let result = during();
+        self.now.store(Settle::Links as u8, Ordering::Release);
+        result
+    }
+
+    fn settle(&self, order: &MetadataOrder, file: &HostFile) -> io::Result<()> {
+        let now = self.now.load(Ordering::Acquire);
+        if now == Settle::Later as u8 {
+            return Ok(());
+        }
+        if now == Settle::Tables as u8
+            && let Some(access) = self.access.get().and_then(Weak::upgrade)
+        {
+            // The driver calls this holding its allocator's lock, which this call takes only
+            // while there is something else to free; the volume sees to it that nothing is.
+            access.flush()?;
+            return order.sync(file);
+        }
+        order.sync_links(file)
     }
 }
 
@@ -58,7 +133,7 @@ impl Storage for ImageStorage {
     }
 
     unsafe fn pure_writev(&self, buffers: IoVector<'_>, offset: u64) -> io::Result<()> {
-        if let Some(order) = &self.order
+        if let Some(Ordered { order, .. }) = &self.ordered
             && order.concerns(offset, buffers.len())
         {
             let data = buffers.try_into_owned(1)?;
@@ -89,9 +164,16 @@ impl Storage for ImageStorage {
     }
 
     fn sync(&self) -> io::Result<()> {
-        match &self.order {
-            Some(order) => order.sync(&self.file),
+        match &self.ordered {
+            Some(Ordered { order, .. }) => order.sync(&self.file),
             None => self.file.sync(),
+        }
+    }
+
+    fn settle_writes(&self) -> io::Result<()> {
+        match &self.ordered {
+            Some(Ordered { order, settling }) => settling.settle(order, &self.file),
+            None => Ok(()),
         }
     }
 

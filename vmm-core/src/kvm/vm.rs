@@ -3,7 +3,11 @@
 use std::io::ErrorKind;
 use std::sync::Arc;
 
-use kvm_bindings::{CpuId, KVM_MAX_CPUID_ENTRIES, KVM_PIT_SPEAKER_DUMMY, kvm_msi, kvm_pit_config};
+use kvm_bindings::{
+    CpuId, KVM_IRQ_ROUTING_IRQCHIP, KVM_IRQCHIP_IOAPIC, KVM_IRQCHIP_PIC_MASTER,
+    KVM_IRQCHIP_PIC_SLAVE, KVM_MAX_CPUID_ENTRIES, KVM_PIT_SPEAKER_DUMMY, KvmIrqRouting,
+    kvm_irq_routing_entry, kvm_irq_routing_irqchip, kvm_msi, kvm_pit_config,
+};
 use kvm_ioctls::{Cap, IoEventAddress, Kvm, VmFd};
 
 use super::coalesced::CoalescedRing;
@@ -33,6 +37,34 @@ const REQUIRED: [(Cap, &str); 10] = [
     (Cap::MpState, "the run state of vCPUs"),
     (Cap::AdjustClock, "an adjustable clock"),
 ];
+
+/// Inputs of the I/O APIC.
+const IOAPIC_INPUTS: u32 = 24;
+/// What KVM cannot be told to call otherwise: the interval timer's interrupt.
+const TIMER_GSI: u32 = 0;
+/// Input of the I/O APIC that the timer is wired to on a PC (MADT: interrupt source override).
+const TIMER_INPUT: u32 = 2;
+
+/// The wiring of a PC: GSIs below 16 reach both the 8259s and the I/O APIC at their own input,
+/// but the timer reaches input 2, where the 8259s' own cascade is.
+fn pc_routing() -> KvmIrqRouting {
+    let entry = |gsi, irqchip, pin| {
+        let mut entry =
+            kvm_irq_routing_entry { gsi, type_: KVM_IRQ_ROUTING_IRQCHIP, ..Default::default() };
+        entry.u.irqchip = kvm_irq_routing_irqchip { irqchip, pin };
+        entry
+    };
+    let pics = (0..16).map(|gsi| {
+        let chip = if gsi < 8 { KVM_IRQCHIP_PIC_MASTER } else { KVM_IRQCHIP_PIC_SLAVE };
+        entry(gsi, chip, gsi % 8)
+    });
+    let ioapic = (0..IOAPIC_INPUTS).filter(|gsi| *gsi != TIMER_INPUT).map(|gsi| {
+        let pin = if gsi == TIMER_GSI { TIMER_INPUT } else { gsi };
+        entry(gsi, KVM_IRQCHIP_IOAPIC, pin)
+    });
+    let entries: Vec<_> = pics.chain(ioapic).collect();
+    KvmIrqRouting::from_entries(&entries).expect("a few dozen routes are within KVM's limit")
+}
 
 /// One VM: its memory slots and interrupt controllers.
 pub struct Vm {
@@ -68,6 +100,7 @@ impl Vm {
         fd.set_identity_map_address(IDENTITY_MAP).or_refused("place the identity map")?;
         fd.set_tss_address(TSS).or_refused("place the task state segment")?;
         fd.create_irq_chip().or_refused("create the interrupt controllers")?;
+        fd.set_gsi_routing(&pc_routing()).or_refused("wire the interrupt controllers")?;
         let pit = kvm_pit_config { flags: KVM_PIT_SPEAKER_DUMMY, ..Default::default() };
         fd.create_pit2(pit).or_refused("create the interval timer")?;
         let slots = Slots::new(u32::try_from(kvm.get_nr_memslots()).unwrap_or(32));

@@ -203,6 +203,7 @@ impl Board {
     /// Puts everything but the vCPUs into its power-on state, while they stand still. Gives the
     /// registers that the first vCPU is to have instead of those of a reset.
     pub(super) fn reset(&self) -> Result<Option<InitialRegisters>, MachineError> {
+        self.drives.give_up();
         for device in &self.resettable {
             device.reset();
         }

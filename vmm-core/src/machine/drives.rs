@@ -107,6 +107,13 @@ impl Drives {
         }
     }
 
+    /// Ends all requests in flight, for a reset.
+    pub(super) fn give_up(&self) {
+        for disk in self.disks() {
+            disk.give_up();
+        }
+    }
+
     /// Brings everything the guest has written to stable storage. An error is a sentence for the
     /// user.
     pub(super) fn flush(&self) -> Result<(), String> {

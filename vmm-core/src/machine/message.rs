@@ -33,6 +33,9 @@ pub enum Command {
     /// Type a text on a US keyboard, no faster than the guest reads it. Characters such a
     /// keyboard has no key for are left out.
     TypeText(String),
+    /// Keys go down and up, in order, behind texts still being typed and no faster than the guest
+    /// reads them.
+    TypeKeys(Vec<KeyEvent>),
     /// The pointer moves or its buttons change.
     Pointer(PointerEvent),
 }

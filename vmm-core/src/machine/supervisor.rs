@@ -222,6 +222,10 @@ impl Supervisor {
                 self.typist.push(&text);
                 self.typist.go_on(&self.board.keyboard);
             }
+            (Command::TypeKeys(keys), State::Running) => {
+                self.typist.push_keys(&keys);
+                self.typist.go_on(&self.board.keyboard);
+            }
             (Command::Pointer(event), State::Running) => self.board.pointer(event),
             (_, State::Created) => self.refuse("The machine has not been started."),
             (Command::Start, _) => self.refuse("The machine has been started already."),

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::message::KeyEvent;
 use crate::devices::i8042::{I8042, KeyCode, keys_for_char};
 use crate::timer::Timer;
 
@@ -35,6 +36,13 @@ impl Typist {
             let strokes = [(shift_key, true), (key, true), (key, false), (shift_key, false)];
             self.strokes.extend(strokes.into_iter().filter(|(k, _)| shift || *k != shift_key));
         }
+    }
+
+    /// Adds keys.
+    pub(super) fn push_keys(&mut self, keys: &[KeyEvent]) {
+        let room = LIMIT.saturating_sub(self.strokes.len());
+        let keys = keys.iter().take(room);
+        self.strokes.extend(keys.map(|key| (KeyCode(key.code), key.pressed)));
     }
 
     /// Types the next stroke if the guest has read those before, and asks for another go while

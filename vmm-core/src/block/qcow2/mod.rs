@@ -3,13 +3,16 @@
 //!
 //! The driver (`imago`) maps, allocates and caches. Its caches order refcount blocks and L2
 //! tables with each other, but it links new L2 tables and refcount blocks before their own
-//! refcounts are written, and never waits for the disk in between; [`MetadataOrder`] sits between
-//! it and the file and sees to both.
+//! refcounts are written, uses freed clusters again before the file has stopped to refer to them,
+//! and never waits for the disk in between. [`MetadataOrder`] sits between it and the file, and
+//! [`Volume`] between it and the disk, and see to that.
 
 mod error;
 mod header;
 mod order;
+mod volume;
 
 pub use error::Qcow2Error;
 pub(super) use header::{Header, MAGIC};
 pub(super) use order::MetadataOrder;
+pub(super) use volume::Volume;

@@ -62,6 +62,8 @@ struct Pending {
     refblocks: bool,
     /// L2 tables were written since the last sync.
     l2: bool,
+    /// Entries of the header, the L1 or the refcount table were written since the last sync.
+    links: bool,
     /// Clusters counted in the file, by index, that the driver has not yet written as counted.
     pinned: Vec<u64>,
     /// Entries that could not be written, by offset.
@@ -159,6 +161,13 @@ impl MetadataOrder {
         pending.barrier(file)
     }
 
+    /// Brings entries of the header, the L1 and the refcount table to stable storage.
+    pub(in crate::block) fn sync_links(&self, file: &HostFile) -> io::Result<()> {
+        let mut pending = self.pending.lock();
+        self.write_unwritten(&mut pending, file)?;
+        if pending.links { pending.barrier(file) } else { Ok(()) }
+    }
+
     fn write_unwritten(&self, pending: &mut Pending, file: &HostFile) -> io::Result<()> {
         while let Some((offset, (target, data))) = pending.unwritten.pop_first() {
             if let Err(error) = self.link(pending, file, target, &data, offset) {
@@ -193,6 +202,7 @@ impl MetadataOrder {
         }
         drop(map);
         pending.barrier(file)?;
+        pending.links = true;
         file.write_at(data, offset)
     }
 }
@@ -200,7 +210,7 @@ impl MetadataOrder {
 impl Pending {
     fn barrier(&mut self, file: &HostFile) -> io::Result<()> {
         file.sync()?;
-        (self.refblocks, self.l2) = (false, false);
+        (self.refblocks, self.l2, self.links) = (false, false, false);
         Ok(())
     }
 }

@@ -257,9 +257,10 @@ impl PowerManagement {
         self.press(Pm1::POWER_BUTTON)
     }
 
-    /// Presses the sleep button. Says whether the guest is set to hear of it.
-    pub fn press_sleep_button(&self) -> bool {
-        self.press(Pm1::SLEEP_BUTTON)
+    /// Presses the sleep button, which ICH9 has none of in PM1: it is a device of the DSDT that
+    /// raises a general-purpose event.
+    pub fn press_sleep_button(&self) {
+        self.raise_gpe(crate::acpi::SLEEP_BUTTON_GPE);
     }
 
     fn press(&self, button: Pm1) -> bool {
