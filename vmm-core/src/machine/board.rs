@@ -1,9 +1,9 @@
 //! The board: every device of a machine, wired up.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use async_channel::{Receiver, Sender};
+use async_channel::Sender;
 
 use super::config::{Boot, MachineConfig};
 use super::drives::Drives;
@@ -21,7 +21,7 @@ use crate::clock::VmClock;
 use crate::devices::ahci::Ahci;
 use crate::devices::debug_console::{DEBUG_PORT, DebugConsole};
 use crate::devices::fw_cfg::FwCfg;
-use crate::devices::i8042::{self, Buttons, I8042, KeyCode, Leds};
+use crate::devices::i8042::{self, Buttons, I8042, KeyCode};
 use crate::devices::lpc::{
     APM_PORT, APM_PORTS, ApmControl, PowerManagement, ResetControl, SCI_IRQ,
 };
@@ -228,14 +228,6 @@ impl Board {
         let buttons = Buttons::from_bits_truncate(event.buttons);
         // The mouse counts its wheel away from the user.
         self.keyboard.pointer(event.dx, event.dy, event.wheel.saturating_neg(), buttons);
-    }
-
-    pub(super) fn watch_leds(&self) -> Receiver<Leds> {
-        self.keyboard.watch_leds()
-    }
-
-    pub(super) fn medium(&self, drive: usize) -> Option<PathBuf> {
-        self.drives.medium(drive)
     }
 
     pub(super) fn change_medium(
