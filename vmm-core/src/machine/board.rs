@@ -43,6 +43,21 @@ use crate::units::Bytes;
 /// What the guest's monitor prefers, in pixels.
 const PREFERRED_MODE: (u32, u32) = (1280, 800);
 
+/// The two buses. Devices on a bus also hold on to it, to move their own ranges: only taking all
+/// of them off at the end lets them go.
+#[derive(Default)]
+struct Buses {
+    ports: Arc<Bus>,
+    mmio: Arc<Bus>,
+}
+
+impl Drop for Buses {
+    fn drop(&mut self) {
+        self.ports.clear();
+        self.mmio.clear();
+    }
+}
+
 /// Every device of a machine.
 pub(super) struct Board {
     pub(super) timers: Timers,
@@ -52,6 +67,7 @@ pub(super) struct Board {
     pub(super) log: Arc<Log>,
     resettable: Vec<Arc<dyn Reset + Send + Sync>>,
     root: Arc<RootBus>,
+    _buses: Buses,
     ahci: Arc<Ahci>,
     power: Arc<PowerManagement>,
     start: Start,
@@ -90,7 +106,8 @@ impl Board {
         let clock = VmClock::new();
         let timers = new_timers(orders)?;
         let request = request_sink(orders);
-        let (ports, mmio) = (Arc::new(Bus::new()), Arc::new(Bus::new()));
+        let buses = Buses::default();
+        let (ports, mmio) = (&buses.ports, &buses.mmio);
         let root = Arc::new(RootBus::new(ports.clone(), mmio.clone()));
         let controller: Arc<dyn InterruptController> = vm.clone();
         let router = Arc::new(PirqRouter::new(controller.clone()));
@@ -98,7 +115,7 @@ impl Board {
             |slot: Slot| Intx { slot, router: router.clone(), controller: controller.clone() };
         let irq = |line| IrqLine::new(controller.clone(), line);
 
-        let ecam = Arc::new(EcamWindow::new(root.clone()));
+        let ecam = Arc::new(EcamWindow::new(&root));
         let host = HostBridge::new(intx(chipset::HOST_BRIDGE), shadow, mmio.clone(), ecam);
         let host = Arc::new(host);
         root.insert(host.clone());
@@ -171,8 +188,7 @@ impl Board {
 
         // Only the order of these writes matters, not the moment.
         let gathered = [(LEGACY_VGA.start, window_len as u32)];
-        let ring =
-            vm.coalesce(&vcpus[0], &ports, &mmio, &gathered, &[(DEBUG_PORT, 1)]).map(Arc::new);
+        let ring = vm.coalesce(&vcpus[0], ports, mmio, &gathered, &[(DEBUG_PORT, 1)]).map(Arc::new);
         if let Some(ring) = &ring {
             let ring = Arc::downgrade(ring);
             display.set_flush_writes(Arc::new(move || {
@@ -181,7 +197,7 @@ impl Board {
                 }
             }));
         }
-        let exits = ExitContext { ports, mmio, ring };
+        let exits = ExitContext { ports: ports.clone(), mmio: mmio.clone(), ring };
         let board = Self {
             timers,
             display,
@@ -190,6 +206,7 @@ impl Board {
             log,
             resettable,
             root,
+            _buses: buses,
             ahci,
             power,
             start,

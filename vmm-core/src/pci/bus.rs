@@ -212,13 +212,14 @@ impl Reset for ConfigMechanism1 {
 /// The memory-mapped configuration window (PCI Express Base 3.0 §7.2.2): 4 KiB a function,
 /// 1 MiB a bus, from wherever the host bridge's PCIEXBAR puts it.
 pub struct EcamWindow {
-    root: Arc<RootBus>,
+    /// The host bridge, which is on this bus, owns the window.
+    root: Weak<RootBus>,
 }
 
 impl EcamWindow {
     /// A window onto `root`.
-    pub fn new(root: Arc<RootBus>) -> Self {
-        Self { root }
+    pub fn new(root: &Arc<RootBus>) -> Self {
+        Self { root: Arc::downgrade(root) }
     }
 
     fn target(offset: u64) -> Option<(Slot, u16)> {
@@ -229,14 +230,14 @@ impl EcamWindow {
 
 impl BusDevice for EcamWindow {
     fn read(&self, offset: u64, data: &mut [u8]) {
-        if let Some((slot, register)) = Self::target(offset) {
-            self.root.read_config(slot, register, data);
+        if let (Some((slot, register)), Some(root)) = (Self::target(offset), self.root.upgrade()) {
+            root.read_config(slot, register, data);
         }
     }
 
     fn write(&self, offset: u64, data: &[u8]) {
-        if let Some((slot, register)) = Self::target(offset) {
-            self.root.write_config(slot, register, data);
+        if let (Some((slot, register)), Some(root)) = (Self::target(offset), self.root.upgrade()) {
+            root.write_config(slot, register, data);
         }
     }
 }
