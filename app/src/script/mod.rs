@@ -45,6 +45,10 @@ pub(crate) enum Condition {
     Serial(BytesRegex),
     /// The text on the screen holds this.
     Screen(Regex),
+    /// The screen shows pixels, not characters.
+    Graphics,
+    /// The screen has changed since the step began.
+    Change,
     /// The screen shows something, and has not changed for this long.
     Still(Duration),
     /// This colour fills at least this part of the screen.
@@ -89,6 +93,8 @@ impl std::fmt::Display for Condition {
             Self::Started => write!(f, "the start"),
             Self::Serial(regex) => write!(f, "“{regex}” on the serial port"),
             Self::Screen(regex) => write!(f, "“{regex}” on the screen"),
+            Self::Graphics => write!(f, "a graphics mode"),
+            Self::Change => write!(f, "the screen to change"),
             Self::Still(time) => {
                 write!(f, "the screen to be still for {} s", time.as_secs_f64())
             }

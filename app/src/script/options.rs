@@ -53,10 +53,23 @@ fn options() -> Vec<Option_> {
             "Wait until this colour fills so much of the screen [percent: 10]",
         ),
         (
+            "until-graphics",
+            None,
+            text(|_| Ok(Item::Condition(Condition::Graphics))),
+            "Wait until the screen shows pixels, not characters",
+        ),
+        (
+            "until-change",
+            None,
+            text(|_| Ok(Item::Condition(Condition::Change))),
+            "Wait until the screen changes",
+        ),
+        (
             "until-still",
             Some("SECONDS"),
             text(|text| seconds(text).map(|time| Item::Condition(Condition::Still(time)))),
-            "Wait until the screen shows something and has not changed for so long",
+            "Wait until the screen shows something and has not changed for so long (a blinking cursor \
+             changes it)",
         ),
         (
             "until-off",

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use async_channel::Sender;
 use thiserror::Error;
-use vmm_core::display::Display;
+use vmm_core::display::{Display, Mode};
 use vmm_core::machine::{Command, SerialInput};
 
 use super::view::View;
@@ -154,7 +154,11 @@ impl Runner {
 
     fn look_again(&self, condition: &Condition, now: Instant) -> Option<Instant> {
         match condition {
-            Condition::Screen(_) | Condition::Still(_) | Condition::Color(_) => Some(now + LOOK),
+            Condition::Screen(_)
+            | Condition::Graphics
+            | Condition::Change
+            | Condition::Still(_)
+            | Condition::Color(_) => Some(now + LOOK),
             Condition::Wait(time) => Some(self.since + *time),
             Condition::Started | Condition::Serial(_) | Condition::Off => None,
         }
@@ -178,6 +182,8 @@ impl Runner {
                 true
             }
             Condition::Screen(regex) => display.text().is_some_and(|text| regex.is_match(&text)),
+            Condition::Graphics => matches!(display.mode(), Mode::Graphics { .. }),
+            Condition::Change => self.view.has_changed(display, now),
             Condition::Still(time) => self.view.is_still(display, now, *time),
             Condition::Color(color) => self.view.has_color(display, now, *color),
             Condition::Wait(time) => now.duration_since(self.since) >= *time,

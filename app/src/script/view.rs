@@ -35,6 +35,17 @@ impl View {
         }
     }
 
+    /// Whether the screen has changed since the first look.
+    pub(super) fn has_changed(&mut self, display: &dyn Display, now: Instant) -> bool {
+        let first = self.frame.pixels.is_empty();
+        let damage = display.refresh(&mut self.frame);
+        if damage != Damage::None {
+            self.share = None;
+            self.changed = now;
+        }
+        !first && damage != Damage::None
+    }
+
     /// Whether the screen shows something and has not changed for `time`.
     pub(super) fn is_still(&mut self, display: &dyn Display, now: Instant, time: Duration) -> bool {
         self.look(display, now);

@@ -29,9 +29,9 @@ fn uefi(name: &str, cpus: &str) {
         .args(["--firmware", "uefi", "--cpus", cpus])
         .args(["--until-color", BAR, "--until-still", "2"])
         .screenshot("menu.png")
-        .args(["--type", "<down>", "--wait", "2", "--until-still", "2"])
+        .args(["--type", "<down>", "--until-change", "--until-still", "2"])
         .screenshot("moved.png")
-        .args(["--type", "\\n", "--wait", "2", "--until-still", "2"])
+        .args(["--type", "\\n", "--until-change", "--until-still", "2"])
         .screenshot("screen.png")
         .run()
         .expect_success();
@@ -71,7 +71,7 @@ fn bios_menu_in_pixels() {
         .arg("--iso")
         .arg(image("grub.iso"))
         .args(["--until-screen", "BERTH GRUB ready", "--type", "<down><down><down>\\n"])
-        .args(["--wait", "2", "--until-still", "2"])
+        .args(["--until-graphics", "--until-still", "2"])
         .screenshot("screen.png")
         .run()
         .expect_success();

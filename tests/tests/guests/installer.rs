@@ -14,7 +14,7 @@ fn first_dialogue(name: &str, firmware: &str) {
         // The dialogue is a grey box, its chosen line red, on blue.
         .args(["--until-color", "aaaaaa,20", "--until-color", "aa0000,0.5", "--until-still", "3"])
         .screenshot("dialogue.png")
-        .args(["--type", "<down>", "--wait", "2", "--until-still", "3"])
+        .args(["--type", "<down>", "--until-change", "--until-still", "3"])
         .screenshot("screen.png")
         .run()
         .expect_success();

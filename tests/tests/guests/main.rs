@@ -18,7 +18,7 @@ mod variables;
 use std::time::Duration;
 
 /// Firmware, and a boot loader or a small kernel.
-const SHORT: Duration = Duration::from_secs(240);
+const SHORT: Duration = Duration::from_secs(400);
 
 /// A system.
 const LONG: Duration = Duration::from_secs(600);

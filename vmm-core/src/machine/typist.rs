@@ -7,8 +7,7 @@ use super::message::KeyEvent;
 use crate::devices::i8042::{I8042, KeyCode, keys_for_char};
 use crate::timer::Timer;
 
-/// How long a key stays down, and up before the next: BIOS-era software looks at the keyboard 18
-/// times a second or in its own time, and takes what the controller holds.
+/// How often to look whether the guest has read what was typed.
 const PACE: Duration = Duration::from_millis(12);
 /// Characters waiting at most: what is pasted beyond is dropped rather than typed for hours.
 const LIMIT: usize = 1 << 16;
@@ -45,16 +44,25 @@ impl Typist {
         self.strokes.extend(keys.map(|key| (KeyCode(key.code), key.pressed)));
     }
 
-    /// Types the next stroke if the guest has read those before, and asks for another go while
-    /// there are more.
+    /// Types the next key, or keys held together, if the guest has read those before, and asks for
+    /// another go while there are more.
+    ///
+    /// A key goes down and up at once, which the keyboard's buffer has room for: a guest slow to
+    /// read must not see a key held for so long that it repeats.
     pub(super) fn go_on(&mut self, keyboard: &I8042) {
-        if keyboard.is_idle()
-            && let Some((key, down)) = self.strokes.pop_front()
-        {
-            if down {
-                keyboard.press(key);
-            } else {
-                keyboard.release(key);
+        if keyboard.is_idle() {
+            let mut held = 0_usize;
+            while let Some((key, down)) = self.strokes.pop_front() {
+                if down {
+                    keyboard.press(key);
+                    held += 1;
+                } else {
+                    keyboard.release(key);
+                    held = held.saturating_sub(1);
+                }
+                if held == 0 {
+                    break;
+                }
             }
         }
         if !self.strokes.is_empty() {
