@@ -31,9 +31,7 @@ use crate::devices::vga::{Vga, VgaConfig};
 use crate::firmware::{FirmwareKind, SearchPath};
 use crate::interrupt::{InterruptController, IrqLine};
 use crate::kvm::{Vcpu, Vm};
-use crate::memory::{
-    Access, HIGH_RAM_BASE, LEGACY_VGA, MapError, MemoryMapper, RamAllocation, SHADOW, ShadowRam,
-};
+use crate::memory::{LEGACY_VGA, MappedRam, RamAllocation};
 use crate::pci::{ConfigMechanism1, EcamWindow, Intx, RootBus, Slot};
 use crate::request::{GuestRequest, RequestSink};
 use crate::state::Reset;
@@ -73,7 +71,8 @@ pub(super) struct Board {
     start: Start,
     drives: Drives,
     vm: Arc<Vm>,
-    ram: RamAllocation,
+    /// Dropped last, as the shadow RAM is part of it.
+    ram: MappedRam,
 }
 
 /// A board with its vCPUs, which are not on it: their threads end before anything else does.
@@ -93,6 +92,7 @@ impl Board {
         let log = Arc::new(open_log(config)?);
         let ram = RamAllocation::new(config.memory)?;
         let vm = Arc::new(Vm::new()?);
+        let ram = MappedRam::new(ram, vm.clone())?;
         let search = SearchPath::system([]);
         let firmware = match &config.boot {
             Boot::Bios => Some(search.find(FirmwareKind::Bios)?),
@@ -101,7 +101,8 @@ impl Board {
         };
         let (drives, plugs) = Drives::open(&config.drives, &ram.ram, orders)?;
         let vcpus = vm.create_vcpus(config.cpus)?;
-        let shadow = map_ram(&vm, &ram)?;
+        // SAFETY: it becomes part of the host bridge, and the board drops its RAM last.
+        let shadow = unsafe { ram.shadow()? };
 
         let clock = VmClock::new();
         let timers = new_timers(orders)?;
@@ -314,21 +315,4 @@ fn cmos(config: &MachineConfig, ram: &RamAllocation) -> CmosLayout {
         cpus: config.cpus as u16,
         boot_order: vec![rtc::BootDevice::Disk, rtc::BootDevice::Cdrom],
     }
-}
-
-/// Maps RAM into the guest, the shadow RAM apart.
-fn map_ram(vm: &Arc<Vm>, ram: &RamAllocation) -> Result<ShadowRam, MapError> {
-    let layout = ram.layout;
-    let ranges = [
-        (0, LEGACY_VGA.start),
-        (SHADOW.end, layout.low - SHADOW.end),
-        (HIGH_RAM_BASE, layout.high),
-    ];
-    for (start, len) in ranges.into_iter().filter(|(_, len)| *len > 0) {
-        // SAFETY: the board drops the VM's users, then the VM, then the RAM.
-        unsafe { vm.map(start, ram.host(start, len), len, Access::ReadWrite)? };
-    }
-    let host = ram.host(SHADOW.start, SHADOW.end - SHADOW.start);
-    // SAFETY: as above.
-    unsafe { ShadowRam::new(vm.clone(), host) }
 }
