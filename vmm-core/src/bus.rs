@@ -82,6 +82,12 @@ impl Bus {
         self.ranges.write().remove(&base);
     }
 
+    /// Takes all ranges away.
+    pub fn clear(&self) {
+        // Dropped after the lock is released: a device's end may reach this bus.
+        let _ranges = std::mem::take(&mut *self.ranges.write());
+    }
+
     fn find(&self, address: u64) -> Option<(u64, u64, Arc<dyn BusDevice>)> {
         let ranges = self.ranges.read();
         let (base, slot) = ranges.range(..=address).next_back()?;

@@ -158,3 +158,112 @@ impl Reset for HostBridge {
         self.apply();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::{Access, MapError, MemoryMapper, SlotId};
+    use crate::pci::test_rig;
+    use crate::state::conformance;
+
+    /// Remembers what is mapped where.
+    #[derive(Default)]
+    struct Mappings(Mutex<Vec<(SlotId, u64, u64, Access)>>);
+
+    impl MemoryMapper for Mappings {
+        unsafe fn map(
+            &self,
+            guest: u64,
+            _: *mut u8,
+            len: u64,
+            access: Access,
+        ) -> Result<SlotId, MapError> {
+            let mut mappings = self.0.lock();
+            let slot = SlotId(mappings.iter().map(|m| m.0.0 + 1).max().unwrap_or(0));
+            mappings.push((slot, guest, len, access));
+            Ok(slot)
+        }
+
+        fn unmap(&self, slot: SlotId) {
+            self.0.lock().retain(|mapping| mapping.0 != slot);
+        }
+
+        fn take_dirty(&self, _: SlotId, _: &mut [u64]) -> Result<(), MapError> {
+            Ok(())
+        }
+    }
+
+    struct Zeroes;
+    impl BusDevice for Zeroes {
+        fn read(&self, _: u64, data: &mut [u8]) {
+            data.fill(0);
+        }
+        fn write(&self, _: u64, _: &[u8]) {}
+    }
+
+    fn rig() -> (HostBridge, Arc<Mappings>, Arc<Bus>) {
+        let mappings = Arc::new(Mappings::default());
+        // SAFETY: the mapper never touches the memory.
+        let shadow = unsafe { ShadowRam::new(mappings.clone(), std::ptr::null_mut()) }.unwrap();
+        let (intx, _) = test_rig::intx(super::super::HOST_BRIDGE);
+        let mmio = Arc::new(Bus::new());
+        (HostBridge::new(intx, shadow, mmio.clone(), Arc::new(Zeroes)), mappings, mmio)
+    }
+
+    fn write(bridge: &HostBridge, offset: u16, data: &[u8]) {
+        bridge.function.write_config(offset, data);
+        bridge.config_written(offset, data.len());
+    }
+
+    #[test]
+    fn the_configuration_window_follows_its_register() {
+        let (bridge, _, mmio) = rig();
+        let answers = |at| {
+            let mut data = [0xaa];
+            mmio.read(at, &mut data);
+            data[0] == 0
+        };
+        assert_eq!(bridge.ecam(), None);
+        write(&bridge, PCIEXBAR, &0xb000_0001u32.to_le_bytes());
+        assert_eq!(bridge.ecam(), Some((0xb000_0000, 256 << 20)));
+        assert!(answers(0xb000_0000) && answers(0xbfff_ffff) && !answers(0xc000_0000));
+        write(&bridge, PCIEXBAR, &0xe000_0005u32.to_le_bytes());
+        assert!(!answers(0xb000_0000) && answers(0xe3ff_ffff) && !answers(0xe400_0000));
+        bridge.reset();
+        assert!(!answers(0xe000_0000));
+    }
+
+    #[test]
+    fn shadow_ram_opens_and_closes() {
+        let (bridge, mappings, _) = rig();
+        let access = |at: u64| {
+            let mappings = mappings.0.lock();
+            let hit = mappings.iter().filter(|m| (m.1..m.1 + m.2).contains(&at));
+            hit.map(|m| m.3).collect::<Vec<_>>()
+        };
+        assert_eq!(access(0xf_0000), [Access::ReadOnly]);
+        write(&bridge, PAM, &[0x30, 0x33, 0x33, 0x33]);
+        assert_eq!(access(0xf_0000), [Access::ReadWrite]);
+        assert_eq!(access(0xc_0000), [Access::ReadWrite]);
+        assert_eq!(access(0xd_8000), [Access::ReadOnly]);
+        bridge.reset();
+        assert_eq!(access(0xf_0000), [Access::ReadOnly]);
+    }
+
+    #[test]
+    fn conforms() {
+        conformance::check(
+            || rig().0,
+            |bridge| {
+                write(bridge, PCIEXBAR, &0xb000_0001u32.to_le_bytes());
+                write(bridge, PAM, &[0x30, 0x11, 0x33, 0, 0, 0x33, 0x33]);
+            },
+            |bridge| {
+                let mut bytes = vec![0; 256];
+                bridge.function.read_config(0, &mut bytes);
+                bytes.push(u8::from(bridge.ecam_base.lock().is_some()));
+                bytes
+            },
+        );
+    }
+}

@@ -1,9 +1,9 @@
 //! The board: every device of a machine, wired up.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use async_channel::{Receiver, Sender};
+use async_channel::Sender;
 
 use super::config::{Boot, MachineConfig};
 use super::drives::Drives;
@@ -21,7 +21,7 @@ use crate::clock::VmClock;
 use crate::devices::ahci::Ahci;
 use crate::devices::debug_console::{DEBUG_PORT, DebugConsole};
 use crate::devices::fw_cfg::FwCfg;
-use crate::devices::i8042::{self, Buttons, I8042, KeyCode, Leds};
+use crate::devices::i8042::{self, Buttons, I8042, KeyCode};
 use crate::devices::lpc::{
     APM_PORT, APM_PORTS, ApmControl, PowerManagement, ResetControl, SCI_IRQ,
 };
@@ -31,9 +31,7 @@ use crate::devices::vga::{Vga, VgaConfig};
 use crate::firmware::{FirmwareKind, SearchPath};
 use crate::interrupt::{InterruptController, IrqLine};
 use crate::kvm::{Vcpu, Vm};
-use crate::memory::{
-    Access, HIGH_RAM_BASE, LEGACY_VGA, MapError, MemoryMapper, RamAllocation, SHADOW, ShadowRam,
-};
+use crate::memory::{LEGACY_VGA, MappedRam, RamAllocation};
 use crate::pci::{ConfigMechanism1, EcamWindow, Intx, RootBus, Slot};
 use crate::request::{GuestRequest, RequestSink};
 use crate::state::Reset;
@@ -42,6 +40,21 @@ use crate::units::Bytes;
 
 /// What the guest's monitor prefers, in pixels.
 const PREFERRED_MODE: (u32, u32) = (1280, 800);
+
+/// The two buses. Devices on a bus also hold on to it, to move their own ranges: only taking all
+/// of them off at the end lets them go.
+#[derive(Default)]
+struct Buses {
+    ports: Arc<Bus>,
+    mmio: Arc<Bus>,
+}
+
+impl Drop for Buses {
+    fn drop(&mut self) {
+        self.ports.clear();
+        self.mmio.clear();
+    }
+}
 
 /// Every device of a machine.
 pub(super) struct Board {
@@ -52,12 +65,14 @@ pub(super) struct Board {
     pub(super) log: Arc<Log>,
     resettable: Vec<Arc<dyn Reset + Send + Sync>>,
     root: Arc<RootBus>,
+    _buses: Buses,
     ahci: Arc<Ahci>,
     power: Arc<PowerManagement>,
     start: Start,
     drives: Drives,
     vm: Arc<Vm>,
-    ram: RamAllocation,
+    /// Dropped last, as the shadow RAM is part of it.
+    ram: MappedRam,
 }
 
 /// A board with its vCPUs, which are not on it: their threads end before anything else does.
@@ -77,6 +92,7 @@ impl Board {
         let log = Arc::new(open_log(config)?);
         let ram = RamAllocation::new(config.memory)?;
         let vm = Arc::new(Vm::new()?);
+        let ram = MappedRam::new(ram, vm.clone())?;
         let search = SearchPath::system([]);
         let firmware = match &config.boot {
             Boot::Bios => Some(search.find(FirmwareKind::Bios)?),
@@ -85,12 +101,14 @@ impl Board {
         };
         let (drives, plugs) = Drives::open(&config.drives, &ram.ram, orders)?;
         let vcpus = vm.create_vcpus(config.cpus)?;
-        let shadow = map_ram(&vm, &ram)?;
+        // SAFETY: it becomes part of the host bridge, and the board drops its RAM last.
+        let shadow = unsafe { ram.shadow()? };
 
         let clock = VmClock::new();
         let timers = new_timers(orders)?;
         let request = request_sink(orders);
-        let (ports, mmio) = (Arc::new(Bus::new()), Arc::new(Bus::new()));
+        let buses = Buses::default();
+        let (ports, mmio) = (&buses.ports, &buses.mmio);
         let root = Arc::new(RootBus::new(ports.clone(), mmio.clone()));
         let controller: Arc<dyn InterruptController> = vm.clone();
         let router = Arc::new(PirqRouter::new(controller.clone()));
@@ -98,7 +116,7 @@ impl Board {
             |slot: Slot| Intx { slot, router: router.clone(), controller: controller.clone() };
         let irq = |line| IrqLine::new(controller.clone(), line);
 
-        let ecam = Arc::new(EcamWindow::new(root.clone()));
+        let ecam = Arc::new(EcamWindow::new(&root));
         let host = HostBridge::new(intx(chipset::HOST_BRIDGE), shadow, mmio.clone(), ecam);
         let host = Arc::new(host);
         root.insert(host.clone());
@@ -171,8 +189,7 @@ impl Board {
 
         // Only the order of these writes matters, not the moment.
         let gathered = [(LEGACY_VGA.start, window_len as u32)];
-        let ring =
-            vm.coalesce(&vcpus[0], &ports, &mmio, &gathered, &[(DEBUG_PORT, 1)]).map(Arc::new);
+        let ring = vm.coalesce(&vcpus[0], ports, mmio, &gathered, &[(DEBUG_PORT, 1)]).map(Arc::new);
         if let Some(ring) = &ring {
             let ring = Arc::downgrade(ring);
             display.set_flush_writes(Arc::new(move || {
@@ -181,7 +198,7 @@ impl Board {
                 }
             }));
         }
-        let exits = ExitContext { ports, mmio, ring };
+        let exits = ExitContext { ports: ports.clone(), mmio: mmio.clone(), ring };
         let board = Self {
             timers,
             display,
@@ -190,6 +207,7 @@ impl Board {
             log,
             resettable,
             root,
+            _buses: buses,
             ahci,
             power,
             start,
@@ -228,14 +246,6 @@ impl Board {
         let buttons = Buttons::from_bits_truncate(event.buttons);
         // The mouse counts its wheel away from the user.
         self.keyboard.pointer(event.dx, event.dy, event.wheel.saturating_neg(), buttons);
-    }
-
-    pub(super) fn watch_leds(&self) -> Receiver<Leds> {
-        self.keyboard.watch_leds()
-    }
-
-    pub(super) fn medium(&self, drive: usize) -> Option<PathBuf> {
-        self.drives.medium(drive)
     }
 
     pub(super) fn change_medium(
@@ -305,21 +315,4 @@ fn cmos(config: &MachineConfig, ram: &RamAllocation) -> CmosLayout {
         cpus: config.cpus as u16,
         boot_order: vec![rtc::BootDevice::Disk, rtc::BootDevice::Cdrom],
     }
-}
-
-/// Maps RAM into the guest, the shadow RAM apart.
-fn map_ram(vm: &Arc<Vm>, ram: &RamAllocation) -> Result<ShadowRam, MapError> {
-    let layout = ram.layout;
-    let ranges = [
-        (0, LEGACY_VGA.start),
-        (SHADOW.end, layout.low - SHADOW.end),
-        (HIGH_RAM_BASE, layout.high),
-    ];
-    for (start, len) in ranges.into_iter().filter(|(_, len)| *len > 0) {
-        // SAFETY: the board drops the VM's users, then the VM, then the RAM.
-        unsafe { vm.map(start, ram.host(start, len), len, Access::ReadWrite)? };
-    }
-    let host = ram.host(SHADOW.start, SHADOW.end - SHADOW.start);
-    // SAFETY: as above.
-    unsafe { ShadowRam::new(vm.clone(), host) }
 }

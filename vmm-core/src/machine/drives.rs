@@ -44,14 +44,6 @@ impl Drives {
         Ok((Self { drives, ram: ram.clone() }, plugs))
     }
 
-    /// The file in optical drive `index`.
-    pub(super) fn medium(&self, index: usize) -> Option<PathBuf> {
-        match self.drives.get(index)? {
-            Drive::Optical(medium) => medium.lock().clone(),
-            Drive::Disk(_) => None,
-        }
-    }
-
     /// Puts `path` into optical drive `index`, or empties it; with `force` even when the guest
     /// has locked the tray. An error is a sentence for the user.
     pub(super) fn change_medium(

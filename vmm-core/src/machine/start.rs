@@ -23,7 +23,7 @@ pub(super) enum Start {
     /// Firmware at the reset vector.
     Firmware(FirmwareStart),
     /// A kernel, loaded anew on each reset as it overwrites itself.
-    Kernel(KernelStart),
+    Kernel(Box<KernelStart>),
 }
 
 pub(super) struct FirmwareStart {
@@ -52,7 +52,11 @@ impl Start {
     ) -> Result<Self, MachineError> {
         let smbios = firmware_files::smbios_inputs(config, ram.layout, vm.processor()?);
         let Some(firmware) = firmware else {
-            return Ok(Self::Kernel(KernelStart { config: config.clone(), smbios, bridges }));
+            return Ok(Self::Kernel(Box::new(KernelStart {
+                config: config.clone(),
+                smbios,
+                bridges,
+            })));
         };
         let (image, vga_rom, flash) = match firmware {
             Firmware::Bios { image, vga_rom } => (image, Some(vga_rom), None),

@@ -1,6 +1,7 @@
 //! Guest-physical memory: where RAM lies, how it is allocated, and what maps host memory into it.
 
 mod layout;
+mod mapped;
 mod ram;
 mod rom;
 mod shadow;
@@ -8,6 +9,7 @@ mod shadow;
 use vm_memory::GuestMemoryMmap;
 
 pub use layout::{FIRMWARE_END, HIGH_RAM_BASE, LEGACY_VGA, MemoryLayout, SHADOW};
+pub use mapped::MappedRam;
 pub use ram::{RamAllocation, RamError};
 pub use rom::FirmwareRom;
 pub use shadow::{ShadowRam, ShadowState};

@@ -32,7 +32,7 @@ impl FirmwareRom {
         let guest = FIRMWARE_END - image.len() as u64;
         let refused = |source| MapError::Kvm { guest, source };
         let len = image.len();
-        if len == 0 || len % PAGE != 0 {
+        if len == 0 || !len.is_multiple_of(PAGE) {
             return Err(refused(std::io::Error::other("the image is not made of whole pages")));
         }
         let protection = ProtFlags::READ | ProtFlags::WRITE;

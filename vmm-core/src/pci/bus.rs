@@ -212,13 +212,14 @@ impl Reset for ConfigMechanism1 {
 /// The memory-mapped configuration window (PCI Express Base 3.0 §7.2.2): 4 KiB a function,
 /// 1 MiB a bus, from wherever the host bridge's PCIEXBAR puts it.
 pub struct EcamWindow {
-    root: Arc<RootBus>,
+    /// The host bridge, which is on this bus, owns the window.
+    root: Weak<RootBus>,
 }
 
 impl EcamWindow {
     /// A window onto `root`.
-    pub fn new(root: Arc<RootBus>) -> Self {
-        Self { root }
+    pub fn new(root: &Arc<RootBus>) -> Self {
+        Self { root: Arc::downgrade(root) }
     }
 
     fn target(offset: u64) -> Option<(Slot, u16)> {
@@ -229,14 +230,155 @@ impl EcamWindow {
 
 impl BusDevice for EcamWindow {
     fn read(&self, offset: u64, data: &mut [u8]) {
-        if let Some((slot, register)) = Self::target(offset) {
-            self.root.read_config(slot, register, data);
+        if let (Some((slot, register)), Some(root)) = (Self::target(offset), self.root.upgrade()) {
+            root.read_config(slot, register, data);
         }
     }
 
     fn write(&self, offset: u64, data: &[u8]) {
-        if let Some((slot, register)) = Self::target(offset) {
-            self.root.write_config(slot, register, data);
+        if let (Some((slot, register)), Some(root)) = (Self::target(offset), self.root.upgrade()) {
+            root.write_config(slot, register, data);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::pci::{Bar, ClassCode, ConfigSpace, Identity, PciFunction, reg, test_rig};
+    use crate::state::conformance;
+
+    /// A function with one port BAR and one memory BAR, whose bytes read as the BAR's number.
+    struct Model(PciFunction);
+
+    impl PciDevice for Model {
+        fn function(&self) -> &PciFunction {
+            &self.0
+        }
+        fn read_bar(&self, bar: usize, _: u64, data: &mut [u8]) {
+            data.fill(bar as u8);
+        }
+        fn write_bar(&self, _: usize, _: u64, _: &[u8]) {}
+    }
+
+    struct ResetByte(Mutex<u8>);
+    impl BusDevice for ResetByte {
+        fn read(&self, _: u64, data: &mut [u8]) {
+            data.fill(*self.0.lock());
+        }
+        fn write(&self, _: u64, data: &[u8]) {
+            *self.0.lock() = data[0];
+        }
+    }
+
+    struct Rig {
+        ports: Arc<Bus>,
+        mmio: Arc<Bus>,
+        mechanism: ConfigMechanism1,
+        reset: Arc<ResetByte>,
+        _root: Arc<RootBus>,
+    }
+
+    const SLOT: Slot = Slot::new(3, 0);
+
+    fn rig() -> Rig {
+        let (ports, mmio) = (Arc::new(Bus::new()), Arc::new(Bus::new()));
+        let root = Arc::new(RootBus::new(ports.clone(), mmio.clone()));
+        let identity = Identity {
+            vendor: 0x1234,
+            device: 0x5678,
+            revision: 1,
+            class: ClassCode(1, 6, 1),
+            subsystem: (0, 0),
+        };
+        let config = ConfigSpace::new(identity, 1)
+            .with_bar(0, Bar { kind: BarKind::Io, size: 32, prefetchable: false })
+            .with_bar(1, Bar { kind: BarKind::Mmio, size: 4096, prefetchable: false })
+            .with_msi();
+        root.insert(Arc::new(Model(PciFunction::new(config, test_rig::intx(SLOT).0))));
+        let reset = Arc::new(ResetByte(Mutex::new(0)));
+        let mechanism = ConfigMechanism1::new(root.clone(), reset.clone());
+        Rig { ports, mmio, mechanism, reset, _root: root }
+    }
+
+    impl Rig {
+        fn select(&self, register: u16) {
+            let address = 0x8000_0000 | u32::from(SLOT.device) << 11 | u32::from(register & 0xfc);
+            self.mechanism.write(0, &address.to_le_bytes());
+        }
+        fn read(&self, register: u16) -> u32 {
+            self.select(register);
+            let mut data = [0; 4];
+            self.mechanism.read(4, &mut data);
+            u32::from_le_bytes(data)
+        }
+        fn write(&self, register: u16, value: u32) {
+            self.select(register);
+            self.mechanism.write(4, &value.to_le_bytes());
+        }
+        fn byte(bus: &Bus, at: u64) -> u8 {
+            let mut data = [0];
+            bus.read(at, &mut data);
+            data[0]
+        }
+    }
+
+    #[test]
+    fn bars_are_sized_and_moved_as_firmware_does() {
+        let rig = rig();
+        assert_eq!(rig.read(reg::VENDOR_ID), 0x5678_1234);
+        rig.write(reg::COMMAND, 3);
+        rig.write(reg::BAR0, !0);
+        rig.write(reg::BAR0 + 4, !0);
+        assert_eq!(rig.read(reg::BAR0), !31 | 1);
+        assert_eq!(rig.read(reg::BAR0 + 4), !4095);
+        rig.write(reg::BAR0, 0xc001);
+        rig.write(reg::BAR0 + 4, 0xfebf_0000);
+        assert_eq!(Rig::byte(&rig.ports, 0xc01f), 0);
+        assert_eq!(Rig::byte(&rig.mmio, 0xfebf_0fff), 1);
+        rig.write(reg::BAR0 + 4, 0xfebe_0000);
+        assert_eq!(Rig::byte(&rig.mmio, 0xfebf_0000), 0xff);
+        assert_eq!(Rig::byte(&rig.mmio, 0xfebe_0000), 1);
+        rig.write(reg::COMMAND, 1);
+        assert_eq!(Rig::byte(&rig.mmio, 0xfebe_0000), 0xff);
+        assert_eq!(Rig::byte(&rig.ports, 0xc000), 0);
+    }
+
+    #[test]
+    fn a_byte_at_cf9_is_the_reset_control_register() {
+        let rig = rig();
+        rig.select(0x40);
+        rig.mechanism.write(1, &[6]);
+        assert_eq!(*rig.reset.0.lock(), 6);
+        assert_eq!(rig.mechanism.save().address & 0xff, 0x40);
+    }
+
+    #[test]
+    fn the_latch_conforms() {
+        conformance::check(
+            || rig().mechanism,
+            |mechanism| mechanism.write(0, &0x8000_1840u32.to_le_bytes()),
+            |mechanism| {
+                let mut data = vec![0; 4];
+                mechanism.read(0, &mut data);
+                data
+            },
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_access_panics(accesses in prop::collection::vec((0u64..8, any::<u32>(), 1usize..5), 0..200)) {
+            let rig = rig();
+            for (port, value, len) in accesses {
+                rig.mechanism.write(port, &value.to_le_bytes()[..len]);
+                let mut data = [0; 4];
+                rig.mechanism.read(port, &mut data[..len]);
+                rig.ports.write(u64::from(value & 0xffff), &[1]);
+                rig.mmio.read(u64::from(value), &mut data);
+            }
         }
     }
 }

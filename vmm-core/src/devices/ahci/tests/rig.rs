@@ -169,6 +169,7 @@ impl Fis {
 pub(super) struct Rig {
     pub(super) ahci: Arc<Ahci>,
     ecam: EcamWindow,
+    _bus: Arc<RootBus>,
     pub(super) ram: Arc<GuestRam>,
     pub(super) irq: Arc<Recorder>,
 }
@@ -190,8 +191,9 @@ impl Rig {
         let ahci = Ahci::new(intx, ram.clone(), drives);
         let bus = RootBus::new(Arc::new(Bus::new()), Arc::new(Bus::new()));
         bus.insert(ahci.clone());
-        let ecam = EcamWindow::new(Arc::new(bus));
-        let rig = Self { ahci, ecam, ram, irq };
+        let bus = Arc::new(bus);
+        let ecam = EcamWindow::new(&bus);
+        let rig = Self { ahci, ecam, _bus: bus, ram, irq };
         rig.set_bus_master(true);
         rig
     }

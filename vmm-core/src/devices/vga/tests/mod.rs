@@ -113,7 +113,7 @@ impl Guest {
             ports.insert(base, len, device).unwrap();
         }
         mmio.insert(super::WINDOW_BASE, super::WINDOW_LEN, vga.window()).unwrap();
-        let config = EcamWindow::new(root.clone());
+        let config = EcamWindow::new(&root);
         Self { vga, ports, mmio, config, root, mapper }
     }
 

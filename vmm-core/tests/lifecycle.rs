@@ -1,0 +1,214 @@
+//! Machines from the front end's side: commands in, events out, nothing left behind. The guests
+//! are a few instructions behind a PVH entry point, which any KVM can run.
+//!
+//! One test, as it counts the threads and files of its process.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use async_channel::Receiver;
+use vmm_core::machine::{
+    Boot, Command, Event, Machine, MachineConfig, PauseReason, SerialOutput, SerialStart, State,
+    StopReason,
+};
+use vmm_core::units::Bytes;
+
+/// Far more than anything here takes; a test that waits so long has failed.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// mov dx, 0x3f8; mov al, 'A'; out dx, al
+const SAY_A: &[u8] = &[0x66, 0xba, 0xf8, 0x03, 0xb0, b'A', 0xee];
+/// jmp to itself
+const LOOP: &[u8] = &[0xeb, 0xfe];
+/// mov al, '.'; out dx, al; jmp back
+const CHATTER: &[u8] = &[0xb0, b'.', 0xee, 0xeb, 0xfb];
+/// mov dx, 0xcf9; mov al, 6; out dx, al
+const RESET: &[u8] = &[0x66, 0xba, 0xf9, 0x0c, 0xb0, 0x06, 0xee];
+/// mov dx, 0x604; mov ax, SLP_TYP 7 with SLP_EN; out dx, ax
+const POWER_OFF: &[u8] = &[0x66, 0xba, 0x04, 0x06, 0x66, 0xb8, 0x00, 0x3c, 0x66, 0xef];
+/// ud2, with no interrupt descriptors to handle it
+const CRASH: &[u8] = &[0x0f, 0x0b];
+
+/// An ELF file with `code` at 1 MiB and a PVH note that names it as the entry point (Xen
+/// `docs/misc/pvh.pandoc`).
+fn kernel(folder: &Path, name: &str, code: &[&[u8]]) -> PathBuf {
+    const LOAD: u32 = 0x10_0000;
+    let code = code.concat();
+    let mut elf = vec![0; 0x1000];
+    let mut put = |at: usize, bytes: &[u8]| elf[at..at + bytes.len()].copy_from_slice(bytes);
+    put(0, b"\x7fELF\x02\x01\x01");
+    put(16, &[2, 0, 62, 0, 1]);
+    put(24, &u64::from(LOAD).to_le_bytes());
+    put(32, &64u64.to_le_bytes());
+    put(52, &[64, 0, 56, 0, 2, 0]);
+    let mut header = |at: usize, kind: u32, offset: u64, address: u64, len: u64| {
+        put(at, &kind.to_le_bytes());
+        put(at + 4, &7u32.to_le_bytes());
+        for (n, value) in [offset, address, address, len, len, 4].into_iter().enumerate() {
+            put(at + 8 + 8 * n, &value.to_le_bytes());
+        }
+    };
+    header(64, 1, 0x1000, LOAD.into(), code.len() as u64);
+    header(120, 4, 0x200, 0, 20);
+    put(0x200, &[4, 0, 0, 0, 4, 0, 0, 0, 18, 0, 0, 0]);
+    put(0x20c, b"Xen\0");
+    put(0x210, &LOAD.to_le_bytes());
+    elf.extend(&code);
+    let path = folder.join(name);
+    fs::write(&path, elf).unwrap();
+    path
+}
+
+fn machine(kernel: PathBuf, cpus: u32) -> Machine {
+    let boot = Boot::Kernel { kernel, initrd: None, command_line: String::new() };
+    Machine::new(&MachineConfig {
+        name: "test".into(),
+        uuid: uuid::Uuid::nil(),
+        memory: Bytes::mib(64),
+        cpus,
+        boot,
+        drives: Vec::new(),
+        boot_first: None,
+        log: None,
+    })
+    .unwrap()
+}
+
+/// Waits for the first event that `wanted` takes.
+fn wait<T>(events: &Receiver<Event>, wanted: impl Fn(&Event) -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match events.try_recv() {
+            Ok(event) => {
+                if let Some(found) = wanted(&event) {
+                    return found;
+                }
+            }
+            Err(_) => {
+                assert!(Instant::now() < deadline, "the event does not come");
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
+    }
+}
+
+fn state(events: &Receiver<Event>, wanted: &State) {
+    wait(events, |event| matches!(event, Event::State(state) if state == wanted).then_some(()));
+}
+
+fn stopped(events: &Receiver<Event>) -> StopReason {
+    wait(events, |event| match event {
+        Event::State(State::Stopped(reason)) => Some(reason.clone()),
+        _ => None,
+    })
+}
+
+fn hear(serial: &SerialOutput, byte: u8) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match serial.try_recv() {
+            Ok(bytes) if bytes.contains(&byte) => return,
+            Ok(_) => {}
+            Err(_) => {
+                assert!(Instant::now() < deadline, "the guest does not speak");
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
+    }
+}
+
+/// Names of this process's threads and targets of its open files.
+fn possessions() -> (Vec<String>, Vec<PathBuf>) {
+    let entries = |folder: &str| fs::read_dir(folder).unwrap().flatten().map(|e| e.path());
+    let threads = entries("/proc/self/task")
+        .filter_map(|task| fs::read_to_string(task.join("comm")).ok())
+        .collect();
+    let mut files: Vec<_> =
+        entries("/proc/self/fd").filter_map(|fd| fs::read_link(fd).ok()).collect();
+    files.retain(|file| !file.starts_with("/proc"));
+    files.sort();
+    (threads, files)
+}
+
+fn start(machine: &Machine) -> Receiver<Event> {
+    let events = machine.subscribe();
+    state(&events, &State::Created);
+    machine.commands().send_blocking(Command::Start).unwrap();
+    state(&events, &State::Running);
+    events
+}
+
+fn pauses_and_resumes(folder: &Path) {
+    let chatter = machine(kernel(folder, "chatter", &[SAY_A, CHATTER]), 2);
+    let serial = chatter.serial(SerialStart::Scrollback).output;
+    let commands = chatter.commands();
+    commands.send_blocking(Command::Resume).unwrap();
+    let events = start(&chatter);
+    hear(&serial, b'.');
+
+    commands.send_blocking(Command::Pause).unwrap();
+    state(&events, &State::Paused(PauseReason::Requested));
+    while serial.try_recv().is_ok() {}
+    std::thread::sleep(Duration::from_millis(100));
+    assert!(serial.try_recv().is_err(), "a paused guest speaks");
+    commands.send_blocking(Command::Shutdown).unwrap();
+    wait(&events, |event| matches!(event, Event::Refused(_)).then_some(()));
+
+    commands.send_blocking(Command::Resume).unwrap();
+    state(&events, &State::Running);
+    hear(&serial, b'.');
+    let statistics = wait(&events, |event| match event {
+        Event::Statistics(statistics) => Some(statistics.clone()),
+        _ => None,
+    });
+    assert_eq!(statistics.vcpu_time.len(), 2);
+    assert!(statistics.vcpu_time[0] > Duration::ZERO, "{statistics:?}");
+    assert!(statistics.exits.io > 0 && statistics.resident > 0, "{statistics:?}");
+
+    commands.send_blocking(Command::Reset).unwrap();
+    wait(&events, |event| matches!(event, Event::Reset).then_some(()));
+    hear(&serial, b'A');
+    drop(chatter);
+    assert_eq!(stopped(&events), StopReason::Requested);
+    assert!(commands.send_blocking(Command::Pause).is_err());
+}
+
+fn guests_turn_off_and_crash_alone(folder: &Path) {
+    let bystander = machine(kernel(folder, "bystander", &[SAY_A, CHATTER]), 1);
+    let serial = bystander.serial(SerialStart::Scrollback).output;
+    let _events = start(&bystander);
+
+    let polite = machine(kernel(folder, "polite", &[POWER_OFF, LOOP]), 1);
+    assert_eq!(stopped(&start(&polite)), StopReason::GuestPowerOff);
+
+    let crashing = machine(kernel(folder, "crashing", &[CRASH]), 1);
+    let StopReason::Failed(reason) = stopped(&start(&crashing)) else {
+        panic!("a guest that only crashes goes on")
+    };
+    assert!(reason.contains("triple fault"), "{reason}");
+
+    let restarting = machine(kernel(folder, "restarting", &[SAY_A, RESET, LOOP]), 2);
+    let events = start(&restarting);
+    for _ in 0..3 {
+        wait(&events, |event| matches!(event, Event::Reset).then_some(()));
+    }
+
+    while serial.try_recv().is_ok() {}
+    hear(&serial, b'.');
+}
+
+#[test]
+fn machines_live_and_leave_nothing() {
+    if let Err(error) = fs::File::open("/dev/kvm") {
+        eprintln!("skipped: /dev/kvm: {error}");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let before = possessions();
+    pauses_and_resumes(folder.path());
+    guests_turn_off_and_crash_alone(folder.path());
+    // Never started, too.
+    drop(machine(kernel(folder.path(), "idle", &[LOOP]), 4));
+    assert_eq!(possessions(), before);
+}
