@@ -13,6 +13,9 @@ const LIMIT: Duration = Duration::from_secs(600);
 pub struct Debian(Running);
 
 impl Debian {
+    /// What stands on the serial port when the system is up.
+    pub const PROMPT: &str = "berth-guest login: ";
+
     /// A run that starts from `disk`, a qcow2 image.
     #[must_use]
     pub fn boot(name: &str, disk: &Path) -> Berth {
@@ -32,12 +35,27 @@ impl Debian {
         debian
     }
 
+    /// Logs in on a machine whose prompt for a name has been read.
+    ///
+    /// # Panics
+    /// When there is no login in time.
+    #[must_use]
+    pub fn at_prompt(running: Running) -> Self {
+        let mut debian = Self(running);
+        debian.enter();
+        debian
+    }
+
     /// Logs in after a restart.
     ///
     /// # Panics
     /// When there is no login in time.
     pub fn login_again(&mut self) {
-        self.0.expect("berth-guest login: ");
+        self.0.expect(Self::PROMPT);
+        self.enter();
+    }
+
+    fn enter(&mut self) {
         self.0.send("root\n");
         self.0.expect("Password: ");
         self.0.send("berth\n");

@@ -22,6 +22,14 @@ pub fn overlay(name: &str, folder: &Path) -> PathBuf {
     path
 }
 
+/// A new image of `size`, in qemu-img's notation, at `path`.
+///
+/// # Panics
+/// When `qemu-img` fails.
+pub fn create(path: &Path, format: &str, size: &str) {
+    qemu_img(Command::new("qemu-img").args(["create", "-q", "-f", format]).arg(path).arg(size));
+}
+
 /// Checks that an image is consistent.
 ///
 /// # Panics

@@ -5,14 +5,20 @@
 //! `make e2e` finds one or makes one (see `tests/lab/e2e`), and says in the environment where
 //! things are. Without it, they are where `make` puts them in this checkout.
 
+mod bench;
 mod debian;
 mod image;
+mod memory;
 mod process;
+mod qemu;
 mod screen;
 
+pub use bench::{Bench, Better, Row, Side};
 pub use debian::Debian;
-pub use image::{check as check_image, overlay};
+pub use image::{check as check_image, create as create_image, overlay};
+pub use memory::beyond_guest_ram;
 pub use process::{Berth, Ended, Running};
+pub use qemu::{Monitor, Qemu};
 pub use screen::Picture;
 
 use std::env;

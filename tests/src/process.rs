@@ -1,4 +1,5 @@
-//! The `berth` program as a process: started, talked to over the guest's serial port, ended.
+//! A virtual machine monitor as a process, `berth` as a rule: started, talked to over the guest's
+//! serial port, ended.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -37,10 +38,20 @@ impl Berth {
     /// When the folder cannot be made.
     #[must_use]
     pub fn boot(name: &str, limit: Duration) -> Self {
+        let berth = Self::boot_unlogged(name, limit);
+        let log = berth.folder.join("firmware.log");
+        berth.arg("--log").arg(log)
+    }
+
+    /// As [`Berth::boot`], without the firmware's log, which takes the firmware time to write.
+    ///
+    /// # Panics
+    /// When the folder cannot be made.
+    #[must_use]
+    pub fn boot_unlogged(name: &str, limit: Duration) -> Self {
         let folder = output(name).expect("a folder for what the test leaves");
         let mut command = Command::new(berth());
         command.args(["boot", "--no-display", "--timeout", &limit.as_secs().to_string()]);
-        command.arg("--log").arg(folder.join("firmware.log"));
         Self { command, folder, limit }
     }
 
@@ -76,33 +87,8 @@ impl Berth {
     /// # Panics
     /// When it cannot be started.
     #[must_use]
-    pub fn start(mut self) -> Running {
-        let mut child = self
-            .command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("berth starts");
-        let serial = Log::default();
-        let messages = Log::default();
-        let stdout = child.stdout.take().expect("stdout is piped");
-        let stderr = child.stderr.take().expect("stderr is piped");
-        let readers = vec![
-            serial.fill(stdout, &self.folder.join("serial.log")),
-            messages.fill(stderr, &self.folder.join("messages.log")),
-        ];
-        let started = Instant::now();
-        Running {
-            stdin: child.stdin.take(),
-            child,
-            serial,
-            messages,
-            readers,
-            seen: 0,
-            started,
-            deadline: started + self.limit + GRACE,
-        }
+    pub fn start(self) -> Running {
+        Running::start(self.command, &self.folder, self.limit)
     }
 
     /// Starts it and waits for its end.
@@ -115,7 +101,7 @@ impl Berth {
     }
 }
 
-/// A `berth` at work. Killed when dropped.
+/// A monitor at work. Killed when dropped.
 #[derive(Debug)]
 pub struct Running {
     child: Child,
@@ -130,6 +116,50 @@ pub struct Running {
 }
 
 impl Running {
+    /// Starts `command`, which has the guest's serial port as its standard input and output.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub(crate) fn start(mut command: Command, folder: &Path, limit: Duration) -> Self {
+        let started = Instant::now();
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{}: {error}", command.get_program().display()));
+        let serial = Log::default();
+        let messages = Log::default();
+        let stdout = child.stdout.take().expect("stdout is piped");
+        let stderr = child.stderr.take().expect("stderr is piped");
+        let readers = vec![
+            serial.fill(stdout, &folder.join("serial.log")),
+            messages.fill(stderr, &folder.join("messages.log")),
+        ];
+        Self {
+            stdin: child.stdin.take(),
+            child,
+            serial,
+            messages,
+            readers,
+            seen: 0,
+            started,
+            deadline: started + limit + GRACE,
+        }
+    }
+
+    /// The process's id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// How long ago it was started.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
     /// Waits for `pattern` in what the guest has written to its serial port since the last match;
     /// answers with the first group, or the whole match.
     ///
@@ -157,7 +187,7 @@ impl Running {
     /// When the process has ended.
     pub fn send(&mut self, text: &str) {
         let stdin = self.stdin.as_mut().expect("standard input is open");
-        stdin.write_all(text.as_bytes()).expect("berth reads its input");
+        stdin.write_all(text.as_bytes()).expect("the process reads its input");
     }
 
     /// Closes standard input.
@@ -170,7 +200,7 @@ impl Running {
     /// # Panics
     /// When it has ended already.
     pub fn kill(&mut self) {
-        self.child.kill().expect("berth is there to be killed");
+        self.child.kill().expect("the process is there to be killed");
     }
 
     /// Sends a signal.
@@ -179,7 +209,8 @@ impl Running {
     /// When it has ended already.
     pub fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(i32::try_from(self.child.id()).expect("a process id"));
-        kill_process(pid.expect("a process id"), signal).expect("berth is there to be signalled");
+        kill_process(pid.expect("a process id"), signal)
+            .expect("the process is there to be signalled");
     }
 
     /// Waits for the end.
@@ -189,10 +220,10 @@ impl Running {
     #[must_use]
     pub fn wait(mut self) -> Ended {
         let status = loop {
-            if let Some(status) = self.child.try_wait().expect("berth is our child") {
+            if let Some(status) = self.child.try_wait().expect("the process is our child") {
                 break status;
             }
-            assert!(Instant::now() < self.deadline, "berth does not end\n{}", self.report());
+            assert!(Instant::now() < self.deadline, "the process does not end\n{}", self.report());
             thread::sleep(Duration::from_millis(20));
         };
         for reader in self.readers.drain(..) {
@@ -218,7 +249,7 @@ impl Running {
             }
             let left = self.deadline.saturating_duration_since(Instant::now());
             if left.is_zero() || content.ended {
-                let why = if content.ended { "berth ended" } else { "time is out" };
+                let why = if content.ended { "the process ended" } else { "time is out" };
                 drop(content);
                 panic!("{why}; waited for “{regex}”\n{}", self.report());
             }
@@ -239,7 +270,7 @@ impl Drop for Running {
     }
 }
 
-/// A `berth` that has ended.
+/// A process that has ended.
 #[derive(Debug)]
 pub struct Ended {
     /// How.
@@ -284,7 +315,10 @@ fn report(serial: &str, messages: &str) -> String {
     while !serial.is_char_boundary(begin) {
         begin += 1;
     }
-    format!("--- berth said\n{messages}\n--- the end of the serial output\n{}", &serial[begin..])
+    format!(
+        "--- the process said\n{messages}\n--- the end of the serial output\n{}",
+        &serial[begin..]
+    )
 }
 
 /// What a process writes, as it comes.

@@ -141,11 +141,6 @@ impl Board {
         let keyboard = Arc::new(I8042::new(keyboard_irq, mouse_irq, &timers, request));
         let rtc = Rtc::new(irq(rtc::RTC_IRQ), &timers, clock, cmos(config, &ram));
         let rtc = Arc::new(rtc);
-        let debug_console = Arc::new(DebugConsole::new({
-            let log = log.clone();
-            move |line: &str| log.line(line)
-        }));
-
         let bridges = Bridges { host: host.clone(), lpc: lpc.clone() };
         let start = Start::new(config, firmware, &vm, &ram, bridges, orders)?;
         let mut resettable: Vec<Arc<dyn Reset + Send + Sync>> = vec![
@@ -160,10 +155,9 @@ impl Board {
             serial.clone(),
             keyboard.clone(),
             rtc.clone(),
-            debug_console.clone(),
         ];
 
-        let port_devices: [(u64, u64, Arc<dyn BusDevice>); 8] = [
+        let port_devices: [(u64, u64, Arc<dyn BusDevice>); 7] = [
             (ConfigMechanism1::BASE, ConfigMechanism1::LEN, config_ports),
             (APM_PORT, APM_PORTS, apm),
             (serial::COM1_PORT, serial::PORTS, serial.clone()),
@@ -171,10 +165,17 @@ impl Board {
             (i8042::COMMAND_PORT, 1, keyboard.command_port()),
             (i8042::SYSTEM_CONTROL_PORT, 1, keyboard.system_control_port()),
             (rtc::RTC_PORT, rtc::PORTS, rtc),
-            (DEBUG_PORT, 1, debug_console),
         ];
         for (base, len, device) in port_devices.into_iter().chain(display.legacy_ports()) {
             ports.insert(base, len, device)?;
+        }
+        // Firmware that finds no console there writes no messages, each character of which would
+        // be an exit.
+        if config.log.is_some() {
+            let log = log.clone();
+            let console = Arc::new(DebugConsole::new(move |line: &str| log.line(line)));
+            ports.insert(DEBUG_PORT, 1, console.clone())?;
+            resettable.push(console);
         }
         let window_len = LEGACY_VGA.end - LEGACY_VGA.start;
         mmio.insert(LEGACY_VGA.start, window_len, display.window())?;

@@ -1,0 +1,108 @@
+//! Sequential reading and writing of AHCI disks, in blocks of 1 MiB past the guest's cache.
+//!
+//! Both machines run side by side, one of them idle, and take turns: what is measured is seconds
+//! apart, not minutes. The images are where temporary files are, in the lab in memory.
+
+use std::time::Duration;
+
+use berth_tests::{Bench, Berth, Better, Debian, Qemu, Row, Side, create_image, overlay};
+
+const LIMIT: Duration = Duration::from_secs(3000);
+
+/// What one measurement moves, in MiB.
+const SPAN: usize = 64;
+
+/// Sizes of the images, in MiB: the qcow2 one has new clusters for more runs than anybody makes.
+const RAW: usize = SPAN;
+const QCOW2: usize = 100 * SPAN;
+
+/// A guest with a raw disk `sdb` and a qcow2 disk `sdc`.
+struct Guest {
+    debian: Debian,
+    // Removed after the machine has ended.
+    _scratch: tempfile::TempDir,
+}
+
+impl Guest {
+    fn start(side: Side) -> Self {
+        let scratch = tempfile::tempdir().expect("a folder for the disks");
+        let system = overlay("disk.qcow2", scratch.path());
+        let (raw, qcow2) = (scratch.path().join("raw"), scratch.path().join("qcow2"));
+        create_image(&raw, "raw", &format!("{RAW}M"));
+        create_image(&qcow2, "qcow2", &format!("{QCOW2}M"));
+        let disks = [(&system, "qcow2"), (&raw, "raw"), (&qcow2, "qcow2")];
+        let mut running = match side {
+            Side::Berth => {
+                let mut berth = Berth::boot_unlogged("disk-berth", LIMIT);
+                for (disk, format) in disks {
+                    berth = berth.arg("--disk").arg(format!("{},format={format}", disk.display()));
+                }
+                berth.start()
+            }
+            Side::Peer => {
+                let mut qemu = Qemu::q35("disk-peer", LIMIT).args(["-m", "512"]);
+                for (disk, format) in disks {
+                    qemu = qemu.disk(disk, format);
+                }
+                qemu.start()
+            }
+        };
+        running.expect(Debian::PROMPT);
+        Self { debian: Debian::at_prompt(running), _scratch: scratch }
+    }
+
+    /// MB a second, as dd finds, with the last flush.
+    fn write(&mut self, device: &str, at: usize) -> f64 {
+        self.copy(&format!(
+            "if=/dev/zero of=/dev/{device} oflag=direct conv=notrunc,fsync seek={at}"
+        ))
+    }
+
+    fn read(&mut self, device: &str, at: usize) -> f64 {
+        self.copy(&format!("if=/dev/{device} of=/dev/null iflag=direct skip={at}"))
+    }
+
+    fn copy(&mut self, words: &str) -> f64 {
+        let output = self.debian.run(&format!("LC_ALL=C dd {words} bs=1M count={SPAN} 2>&1"));
+        // "67108864 bytes (67 MB, 64 MiB) copied, 0.123456 s, 544 MB/s"
+        let seconds = output.split_once("copied, ").and_then(|(_, rest)| rest.split_once(" s,"));
+        let seconds: f64 = seconds
+            .and_then(|(seconds, _)| seconds.parse().ok())
+            .unwrap_or_else(|| panic!("what dd says: {output}"));
+        (SPAN << 20) as f64 / 1e6 / seconds
+    }
+}
+
+fn main() {
+    let bench = Bench::from_environment("disk");
+    if !bench.wants("AHCI") {
+        return;
+    }
+    let row = |name| Row::new(name, "MB/s", 1.0, Better::Higher);
+    let mut raw_write = row("AHCI sequential write, raw");
+    let mut raw_read = row("AHCI sequential read, raw");
+    let mut allocate = row("AHCI sequential write, qcow2, new clusters");
+    let mut write = row("AHCI sequential write, qcow2");
+    let mut read = row("AHCI sequential read, qcow2");
+
+    let (mut berth, mut peer) = (Guest::start(Side::Berth), Guest::start(Side::Peer));
+    for guest in [&mut berth, &mut peer] {
+        // Memory for the image, and programs read from the system's disk.
+        guest.write("sdb", 0);
+        guest.read("sdb", 0);
+    }
+    for (turn, side) in bench.turns().enumerate() {
+        let guest = match side {
+            Side::Berth => &mut berth,
+            Side::Peer => &mut peer,
+        };
+        // Both meet the same part of their images in the same round.
+        let at = turn / 2 * SPAN;
+        raw_write.add(side, guest.write("sdb", 0));
+        raw_read.add(side, guest.read("sdb", 0));
+        allocate.add(side, guest.write("sdc", at));
+        write.add(side, guest.write("sdc", at));
+        read.add(side, guest.read("sdc", at));
+    }
+    bench.finish(&[raw_write, raw_read, allocate, write, read]);
+}

@@ -1,0 +1,78 @@
+//! What a virtual machine monitor's process takes of memory, from `/proc/PID/smaps`.
+
+use std::fs;
+
+/// A mapping in a process.
+struct Mapping {
+    name: String,
+    /// In KiB.
+    size: u64,
+    /// Proportional set size, in KiB: pages shared by several count in part.
+    pss: u64,
+}
+
+/// The proportional set size of process `id` without its guest's RAM of `ram` bytes, in MiB.
+///
+/// Berth's guest RAM is told by the name of its memory file, QEMU's by its size.
+///
+/// # Panics
+/// When the process cannot be looked at, or not exactly one mapping is as large as guest RAM.
+#[must_use]
+pub fn beyond_guest_ram(id: u32, ram: u64) -> f64 {
+    let path = format!("/proc/{id}/smaps");
+    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let mappings = parse(&text);
+    let is_ram = |mapping: &&Mapping| {
+        mapping.name.starts_with("/memfd:berth-ram") || mapping.size * 1024 == ram
+    };
+    assert_eq!(mappings.iter().filter(is_ram).count(), 1, "{path}: which is guest RAM?");
+    let rest: u64 = mappings.iter().filter(|m| !is_ram(m)).map(|m| m.pss).sum();
+    // KiB of a process are far below 2^53, where f64 is exact.
+    rest as f64 / 1024.0
+}
+
+fn parse(smaps: &str) -> Vec<Mapping> {
+    let mut mappings: Vec<Mapping> = Vec::new();
+    for line in smaps.lines() {
+        let (key, value) = line.split_once(' ').unwrap_or((line, ""));
+        match (key.strip_suffix(':'), mappings.last_mut()) {
+            (Some("Size"), Some(mapping)) => mapping.size = kib(value),
+            (Some("Pss"), Some(mapping)) => mapping.pss = kib(value),
+            (Some(_), _) => {}
+            // Addresses, permissions, offset, device, inode, name.
+            (None, _) => {
+                let name = value.split_whitespace().skip(4).collect::<Vec<_>>().join(" ");
+                mappings.push(Mapping { name, size: 0, pss: 0 });
+            }
+        }
+    }
+    mappings
+}
+
+fn kib(value: &str) -> u64 {
+    let number = value.trim().strip_suffix(" kB").and_then(|number| number.parse().ok());
+    number.unwrap_or_else(|| panic!("no size: {value}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mappings_are_read() {
+        let mappings = parse(concat!(
+            "7f0000000000-7f0020000000 rw-s 00000000 00:01 1031  /memfd:berth-ram (deleted)\n",
+            "Size:             524288 kB\n",
+            "Pss:               70000 kB\n",
+            "Pss_Dirty:         70000 kB\n",
+            "VmFlags: rd wr sh \n",
+            "7ffc00000000-7ffc00021000 rw-p 00000000 00:00 0 [stack]\n",
+            "Size:                132 kB\n",
+            "Pss:                  12 kB\n",
+            "VmFlags: rd wr \n",
+        ));
+        let [ram, stack] = &mappings[..] else { panic!("{}", mappings.len()) };
+        assert_eq!((&*ram.name, ram.size, ram.pss), ("/memfd:berth-ram (deleted)", 524_288, 70000));
+        assert_eq!((&*stack.name, stack.size, stack.pss), ("[stack]", 132, 12));
+    }
+}
