@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use berth_tests::{Bench, Berth, Better, Debian, Qemu, Row, Side, create_image, overlay};
+use berth_tests::{Bench, Berth, Better, Debian, Qemu, Row, Running, Side, create_image, overlay};
 
 const LIMIT: Duration = Duration::from_secs(3000);
 
@@ -16,22 +16,21 @@ const SPAN: usize = 64;
 const RAW: usize = SPAN;
 const QCOW2: usize = 100 * SPAN;
 
-/// A guest with a raw disk `sdb` and a qcow2 disk `sdc`.
-struct Guest {
-    debian: Debian,
-    // Removed after the machine has ended.
-    _scratch: tempfile::TempDir,
+/// A machine that starts.
+struct Starting {
+    running: Running,
+    scratch: tempfile::TempDir,
 }
 
-impl Guest {
-    fn start(side: Side) -> Self {
+impl Starting {
+    fn new(side: Side) -> Self {
         let scratch = tempfile::tempdir().expect("a folder for the disks");
         let system = overlay("disk.qcow2", scratch.path());
         let (raw, qcow2) = (scratch.path().join("raw"), scratch.path().join("qcow2"));
         create_image(&raw, "raw", &format!("{RAW}M"));
         create_image(&qcow2, "qcow2", &format!("{QCOW2}M"));
         let disks = [(&system, "qcow2"), (&raw, "raw"), (&qcow2, "qcow2")];
-        let mut running = match side {
+        let running = match side {
             Side::Berth => {
                 let mut berth = Berth::boot_unlogged("disk-berth", LIMIT);
                 for (disk, format) in disks {
@@ -47,10 +46,23 @@ impl Guest {
                 qemu.start()
             }
         };
-        running.expect(Debian::PROMPT);
-        Self { debian: Debian::at_prompt(running), _scratch: scratch }
+        Self { running, scratch }
     }
 
+    fn finish(mut self) -> Guest {
+        self.running.expect(Debian::PROMPT);
+        Guest { debian: Debian::at_prompt(self.running), _scratch: self.scratch }
+    }
+}
+
+/// A guest with a raw disk `sdb` and a qcow2 disk `sdc`.
+struct Guest {
+    debian: Debian,
+    // Removed after the machine has ended.
+    _scratch: tempfile::TempDir,
+}
+
+impl Guest {
     /// MB a second, as dd finds, with the last flush.
     fn write(&mut self, device: &str, at: usize) -> f64 {
         self.copy(&format!(
@@ -85,7 +97,8 @@ fn main() {
     let mut write = row("AHCI sequential write, qcow2");
     let mut read = row("AHCI sequential read, qcow2");
 
-    let (mut berth, mut peer) = (Guest::start(Side::Berth), Guest::start(Side::Peer));
+    let (berth, peer) = (Starting::new(Side::Berth), Starting::new(Side::Peer));
+    let (mut berth, mut peer) = (berth.finish(), peer.finish());
     for guest in [&mut berth, &mut peer] {
         // Memory for the image, and programs read from the system's disk.
         guest.write("sdb", 0);

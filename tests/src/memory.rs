@@ -3,8 +3,8 @@
 use std::fs;
 
 /// A mapping in a process.
+#[derive(Debug, PartialEq)]
 struct Mapping {
-    name: String,
     /// In KiB.
     size: u64,
     /// Proportional set size, in KiB: pages shared by several count in part.
@@ -13,7 +13,7 @@ struct Mapping {
 
 /// The proportional set size of process `id` without its guest's RAM of `ram` bytes, in MiB.
 ///
-/// Berth's guest RAM is told by the name of its memory file, QEMU's by its size.
+/// Guest RAM is the one mapping that is as large.
 ///
 /// # Panics
 /// When the process cannot be looked at, or not exactly one mapping is as large as guest RAM.
@@ -22,9 +22,7 @@ pub fn beyond_guest_ram(id: u32, ram: u64) -> f64 {
     let path = format!("/proc/{id}/smaps");
     let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
     let mappings = parse(&text);
-    let is_ram = |mapping: &&Mapping| {
-        mapping.name.starts_with("/memfd:berth-ram") || mapping.size * 1024 == ram
-    };
+    let is_ram = |mapping: &&Mapping| mapping.size * 1024 == ram;
     assert_eq!(mappings.iter().filter(is_ram).count(), 1, "{path}: which is guest RAM?");
     let rest: u64 = mappings.iter().filter(|m| !is_ram(m)).map(|m| m.pss).sum();
     // KiB of a process are far below 2^53, where f64 is exact.
@@ -39,11 +37,8 @@ fn parse(smaps: &str) -> Vec<Mapping> {
             (Some("Size"), Some(mapping)) => mapping.size = kib(value),
             (Some("Pss"), Some(mapping)) => mapping.pss = kib(value),
             (Some(_), _) => {}
-            // Addresses, permissions, offset, device, inode, name.
-            (None, _) => {
-                let name = value.split_whitespace().skip(4).collect::<Vec<_>>().join(" ");
-                mappings.push(Mapping { name, size: 0, pss: 0 });
-            }
+            // Addresses, permissions and name of the next.
+            (None, _) => mappings.push(Mapping { size: 0, pss: 0 }),
         }
     }
     mappings
@@ -71,8 +66,7 @@ mod tests {
             "Pss:                  12 kB\n",
             "VmFlags: rd wr \n",
         ));
-        let [ram, stack] = &mappings[..] else { panic!("{}", mappings.len()) };
-        assert_eq!((&*ram.name, ram.size, ram.pss), ("/memfd:berth-ram (deleted)", 524_288, 70000));
-        assert_eq!((&*stack.name, stack.size, stack.pss), ("[stack]", 132, 12));
+        let expected = [Mapping { size: 524_288, pss: 70_000 }, Mapping { size: 132, pss: 12 }];
+        assert_eq!(mappings, expected);
     }
 }
