@@ -74,7 +74,7 @@ fn serial_port_loses_nothing() {
     running.send("head -c 40000 | md5sum; echo done\n");
     // The shell has to have started the reader, or it reads the text itself.
     std::thread::sleep(Duration::from_secs(2));
-    let line = "0123456789 abcdefghijklmnopqrstuvwxyz 0123456789 abcdefghijklmnopqrstuvwxyz 0123456789 abcdefghijk\n";
+    let line = "0123456789 abcdefghijklmnopqrstuvwxyz 0123456789 abcdefghijklmnopqrstuvwxyz 0123456789 abcdefghijkl\n";
     assert_eq!(line.len() * LINES, 40000);
     for _ in 0..LINES {
         running.send(line);
