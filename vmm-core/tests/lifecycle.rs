@@ -3,6 +3,8 @@
 //!
 //! One test, as it counts the threads and files of its process.
 
+#![allow(clippy::unwrap_used, reason = "outside of #[test] functions clippy asks for more words")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

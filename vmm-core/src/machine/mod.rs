@@ -46,7 +46,7 @@ use crate::thread;
 /// use vmm_core::units::Bytes;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let machine = Machine::new(MachineConfig {
+/// let machine = Machine::new(&MachineConfig {
 ///     name: "test".into(),
 ///     uuid: uuid::Uuid::new_v4(),
 ///     memory: Bytes::mib(512),
