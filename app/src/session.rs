@@ -262,7 +262,8 @@ impl Session {
             Event::State(State::Stopped(reason)) => self.stopped = Some(reason),
             Event::State(State::Paused(PauseReason::DiskFault(fault))) => {
                 if self.fault.as_ref() != Some(&fault) {
-                    report::message(&format!("paused: {fault}; trying again until it works"));
+                    let text = fault.trim_end_matches('.');
+                    report::message(&format!("paused: {text}; trying again until it works"));
                     self.fault = Some(fault);
                 }
                 self.retry_at = Some(Instant::now() + RETRY);
