@@ -9,19 +9,11 @@ use uuid::Uuid;
 
 use crate::block::Format;
 use crate::machine::{Boot, DriveConfig, MachineConfig};
+pub use crate::machine::{MAX_CPUS, MAX_DRIVES, MIN_MEMORY};
 use crate::units::Bytes;
-
-/// The least memory a machine can have; SeaBIOS and OVMF need most of it.
-pub const MIN_MEMORY: Bytes = Bytes::mib(64);
 
 /// Memory comes in multiples of this.
 pub const MEMORY_UNIT: Bytes = Bytes::mib(1);
-
-/// The most vCPUs a machine can have.
-pub const MAX_CPUS: u32 = 64;
-
-/// The most drives a machine can have: the ports of an ICH9 (ICH9 datasheet, §15).
-pub const MAX_DRIVES: usize = 6;
 
 /// The longest name, in characters.
 pub const MAX_NAME: usize = 100;
