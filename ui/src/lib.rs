@@ -1,0 +1,5 @@
+//! Berth's window: everything a person sees, as GTK widgets and relm4 components.
+//!
+//! What lives here: a folder for each feature, and `components` for what several share. What does
+//! not: running machines, which is done behind a narrow interface, so that all of this also runs
+//! against a fake of it. The program, `app`, puts both together.
