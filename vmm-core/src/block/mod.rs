@@ -39,16 +39,7 @@ pub use qcow2::Qcow2Error;
 
 use std::io;
 
-use vm_memory::GuestAddress;
-
-/// A stretch of guest memory that data is read from or written to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Segment {
-    /// Where it starts.
-    pub address: GuestAddress,
-    /// Its length in bytes.
-    pub len: u32,
-}
+pub use crate::memory::Segment;
 
 /// How a disk image is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

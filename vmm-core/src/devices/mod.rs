@@ -9,3 +9,4 @@ pub mod lpc;
 pub mod rtc;
 pub mod serial;
 pub mod vga;
+pub mod virtio;
