@@ -10,6 +10,8 @@ pub use lpc_bridge::{LpcBridge, LpcBridgeState, PirqRouter, PirqState};
 pub const HOST_BRIDGE: crate::pci::Slot = crate::pci::Slot::new(0, 0);
 /// The display controller's slot.
 pub const DISPLAY: crate::pci::Slot = crate::pci::Slot::new(1, 0);
+/// The entropy source's slot.
+pub const ENTROPY: crate::pci::Slot = crate::pci::Slot::new(2, 0);
 /// The LPC bridge's slot.
 pub const LPC_BRIDGE: crate::pci::Slot = crate::pci::Slot::new(0x1f, 0);
 /// The AHCI controller's slot.
