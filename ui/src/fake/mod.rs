@@ -1,0 +1,10 @@
+//! A pretended Berth, for tests of the window and for looking at it without KVM.
+//!
+//! What lives here: a [`Backend`](crate::backend::Backend) whose machines are scripts in memory,
+//! with the screen and the serial port of one. What does not: anything that the program uses.
+
+mod backend;
+mod machine;
+
+pub use self::backend::FakeBackend;
+pub use self::machine::{FakeMachine, definition};
