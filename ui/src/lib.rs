@@ -7,3 +7,4 @@
 pub mod backend;
 #[cfg(any(test, feature = "fake"))]
 pub mod fake;
+pub mod machines;
