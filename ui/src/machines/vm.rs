@@ -25,6 +25,7 @@ mod imp {
         /// What it is called.
         #[property(get)]
         pub(super) name: RefCell<String>,
+        /// Where it is in its life.
         #[property(get, builder(Status::Off))]
         pub(super) status: Cell<Status>,
         /// Why it stands still, failed or cannot be read, in a sentence.
