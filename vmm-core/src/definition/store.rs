@@ -1,7 +1,7 @@
 //! The folder of all machines.
 
 use std::error::Error as StdError;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -101,6 +101,14 @@ impl Store {
             }
         }
         Err(damaged.unwrap_or_else(|| DefinitionError::NotFound(name.to_owned())))
+    }
+
+    /// The machine in the folder called `folder`.
+    ///
+    /// # Errors
+    /// What is wrong with its definition, or that there is none.
+    pub fn open_folder(&self, folder: &OsStr) -> Result<Vm, DefinitionError> {
+        Vm::read(&self.root.join(folder))
     }
 
     /// Adds a machine. `fill` makes the files that belong to it in the folder it is given, which

@@ -1,5 +1,6 @@
 //! The thread that lives a machine's life: it takes orders one at a time and owns all the rest.
 
+use std::any::Any;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -67,6 +68,8 @@ pub(super) struct Supervisor {
     started: Option<Instant>,
     /// When the first of the latest triple faults was, and how many there were since.
     triple_faults: Option<(Instant, u32)>,
+    /// Somebody's, to be dropped last.
+    _held: Box<dyn Any + Send>,
 }
 
 pub(super) struct Channels {
@@ -82,6 +85,7 @@ impl Supervisor {
         subscribers: Arc<Subscribers>,
         vcpus: VcpuGroup,
         board: Board,
+        held: Box<dyn Any + Send>,
     ) -> Self {
         let orders = channels.order_sender;
         let send = move |order| {
@@ -105,6 +109,7 @@ impl Supervisor {
             typist,
             started: None,
             triple_faults: None,
+            _held: held,
         }
     }
 
