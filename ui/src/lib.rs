@@ -3,3 +3,7 @@
 //! What lives here: a folder for each feature, and `components` for what several share. What does
 //! not: running machines, which is done behind a narrow interface, so that all of this also runs
 //! against a fake of it. The program, `app`, puts both together.
+
+pub mod display;
+#[cfg(any(test, feature = "fake"))]
+pub mod fake;
