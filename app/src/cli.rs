@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
-use crate::commands::{Result, boot, delete, list, new, run, show};
+use crate::commands::{Result, boot, clone, delete, list, new, run, show};
 use crate::report;
 
 /// Virtual machines on the desktop.
@@ -24,6 +24,7 @@ pub(crate) enum Command {
     List(list::List),
     Show(show::Show),
     Run(run::Run),
+    Clone(clone::Clone),
     Delete(delete::Delete),
 }
 
@@ -35,6 +36,7 @@ impl Command {
             Self::List(command) => command.run(),
             Self::Show(command) => command.run(),
             Self::Run(command) => command.run(),
+            Self::Clone(command) => command.run(),
             Self::Delete(command) => command.run(),
         }
     }
