@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
-use crate::commands::{Result, boot, delete, list, new, open, run, show};
+use crate::commands::{Result, boot, clone, delete, list, new, open, run, show};
 use crate::report;
 
 /// Virtual machines on the desktop.
@@ -32,6 +32,7 @@ pub(crate) enum Command {
     List(list::List),
     Show(show::Show),
     Run(run::Run),
+    Clone(clone::Clone),
     Delete(delete::Delete),
 }
 
@@ -44,6 +45,7 @@ impl Command {
             Self::List(command) => command.run(),
             Self::Show(command) => command.run(),
             Self::Run(command) => command.run(),
+            Self::Clone(command) => command.run(),
             Self::Delete(command) => command.run(),
         }
     }

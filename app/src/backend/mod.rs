@@ -6,18 +6,22 @@
 mod host;
 mod running;
 
+use std::collections::HashMap;
 use std::error::Error as StdError;
 use std::io::{Read, Seek, SeekFrom};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use gettextrs::gettext;
 use gtk::gio;
+use parking_lot::Mutex;
 use ui::backend::{
     Backend, Failure, Host, Listed, NewMachine, Problem, Progress, Running, Task, VmId,
 };
 use vmm_core::block::create::{Preallocation, create_qcow2};
-use vmm_core::definition::{Definition, DefinitionError, Name, Store, Vm};
+use vmm_core::definition::{Definition, DefinitionError, Discarded, Name, Store, Vm};
 use vmm_core::machine::Machine;
+use vmm_core::units::Bytes;
 
 use self::running::LocalMachine;
 
@@ -27,12 +31,14 @@ const LOG_BYTES: u64 = 1 << 20;
 /// The machines in this user's store, run in this process.
 pub(crate) struct LocalBackend {
     store: Store,
+    /// What was deleted and can still be brought back.
+    discarded: Arc<Mutex<HashMap<VmId, Discarded>>>,
 }
 
 impl LocalBackend {
     /// The machines in `store`.
     pub(crate) fn new(store: Store) -> Self {
-        Self { store }
+        Self { store, discarded: Arc::default() }
     }
 
     /// Does `work` on a worker thread.
@@ -89,8 +95,7 @@ impl Backend for LocalBackend {
                         true => Preallocation::Full,
                         false => Preallocation::None,
                     };
-                    let mut report =
-                        |done: vmm_core::units::Bytes, _| progress.report(before + done.0, total);
+                    let mut report = |done: Bytes, _| progress.report(before + done.0, total);
                     let path = folder.join(&disk.file);
                     create_qcow2(&path, disk.size, preallocation, None, &mut report)?;
                     before += disk.size.0;
@@ -119,35 +124,35 @@ impl Backend for LocalBackend {
         let id = id.clone();
         self.work(move |store| {
             let vm = store.open_folder(&id.0).map_err(failure)?;
-            let mut report = |done: vmm_core::units::Bytes, total: vmm_core::units::Bytes| {
-                progress.report(done.0, total.0)
-            };
-            let _ = (vm, name, &mut report, store);
-            Err(Failure::new("soon"))
+            let mut report = |done: Bytes, total: Bytes| progress.report(done.0, total.0);
+            let copy = store.duplicate(&vm, name, &mut report);
+            Ok(listed(&copy.map_err(|error| cancelled_or(error, &progress))?))
         })
     }
 
     fn discard(&self, id: &VmId) -> Task<Result<(), Failure>> {
-        let id = id.clone();
+        let (id, discarded) = (id.clone(), self.discarded.clone());
         self.work(move |store| {
             let vm = store.open_folder(&id.0).map_err(failure)?;
-            store.delete(&vm).map_err(failure)
+            let gone = store.discard(&vm).map_err(failure)?;
+            discarded.lock().insert(id, gone);
+            Ok(())
         })
     }
 
     fn restore(&self, id: &VmId) -> Task<Result<Listed, Failure>> {
-        let id = id.clone();
+        let (id, discarded) = (id.clone(), self.discarded.clone());
         self.work(move |store| {
-            let _ = (id, store);
-            Err(Failure::new("soon"))
+            let gone = discarded.lock().remove(&id).ok_or_else(not_discarded)?;
+            Ok(listed(&store.restore(gone).map_err(failure)?))
         })
     }
 
     fn purge(&self, id: &VmId) -> Task<Result<(), Failure>> {
-        let id = id.clone();
+        let (id, discarded) = (id.clone(), self.discarded.clone());
         self.work(move |store| {
-            let _ = (id, store);
-            Ok(())
+            let gone = discarded.lock().remove(&id).ok_or_else(not_discarded)?;
+            store.purge(gone).map_err(failure)
         })
     }
 
@@ -193,6 +198,10 @@ fn listed(vm: &Vm) -> Listed {
 
 fn failure(error: impl StdError + 'static) -> Failure {
     Failure::from_error(&error)
+}
+
+fn not_discarded() -> Failure {
+    Failure::new(gettext("This machine is deleted for good, or is back already."))
 }
 
 /// What ended something that could be cancelled.

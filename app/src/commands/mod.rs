@@ -1,6 +1,7 @@
 //! The subcommands, one a file, and what several of them share.
 
 pub(crate) mod boot;
+pub(crate) mod clone;
 pub(crate) mod delete;
 pub(crate) mod disk;
 pub(crate) mod hardware;
@@ -21,7 +22,9 @@ pub(crate) type Result<T, E = Box<dyn std::error::Error>> = std::result::Result<
 
 /// The machines of this user.
 pub(crate) fn store() -> Result<Store> {
-    Ok(Store::open(Store::default_root()?))
+    let store = Store::open(Store::default_root()?);
+    store.recover();
+    Ok(store)
 }
 
 /// Writes `lines` to standard output.

@@ -9,6 +9,7 @@ impl Preferences {
     pub fn shared() -> Self {
         Self
     }
+    pub fn bind_display(&self, _v: &crate::display::DisplayView) {}
     pub fn on_close(&self) -> OnClose {
         OnClose::Ask
     }
