@@ -21,7 +21,7 @@ use vmm_core::display::Display;
 use vmm_core::machine::{Command, Event, SerialPort, SerialStart};
 use vmm_core::units::Bytes;
 
-pub use self::failure::Failure;
+pub use self::failure::{Failure, sentence};
 pub use self::progress::Progress;
 
 /// Something under way, to be awaited on the GUI's thread. It goes on when dropped, unless it has

@@ -36,6 +36,7 @@ mod vm;
 
 pub use discard::Discarded;
 pub use error::{Damage, DefinitionError};
+pub use folder::LOG;
 pub use lock::VmLock;
 pub use model::{
     Definition, Drive, Firmware, Invalid, MAX_CPUS, MAX_DRIVES, MAX_NAME, MEMORY_UNIT, MIN_MEMORY,
