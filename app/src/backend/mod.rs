@@ -6,7 +6,7 @@
 mod host;
 mod running;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::error::Error as StdError;
 use std::io::{Read, Seek, SeekFrom};
 use std::rc::Rc;
@@ -31,9 +31,9 @@ const LOG_BYTES: u64 = 1 << 20;
 /// The machines in this user's store, run in this process.
 pub(crate) struct LocalBackend {
     store: Store,
-    /// Machines that can still be brought back. One more of the same folder's name comes back
-    /// when the program is started the next time.
-    discarded: Arc<Mutex<HashMap<VmId, Discarded>>>,
+    /// Machines that can still be brought back. A folder's name can be used again meanwhile: the
+    /// one discarded first is decided on first.
+    discarded: Arc<Mutex<HashMap<VmId, VecDeque<Discarded>>>>,
 }
 
 impl LocalBackend {
@@ -44,7 +44,7 @@ impl LocalBackend {
 
     /// The discarded machine that was in the folder `id`.
     fn take_discarded(&self, id: &VmId) -> Result<Discarded, Failure> {
-        let discarded = self.discarded.lock().remove(id);
+        let discarded = self.discarded.lock().get_mut(id).and_then(VecDeque::pop_front);
         discarded.ok_or_else(|| Failure::new(gettext("This machine is no longer there.")))
     }
 
@@ -142,7 +142,7 @@ impl Backend for LocalBackend {
         self.work(move |store| {
             let vm = store.open_folder(&id.0).map_err(failure)?;
             let discarded = store.discard(&vm).map_err(failure)?;
-            shelf.lock().insert(id, discarded);
+            shelf.lock().entry(id).or_default().push_back(discarded);
             Ok(())
         })
     }
