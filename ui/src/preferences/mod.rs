@@ -14,7 +14,7 @@ use gtk::prelude::*;
 use gtk::{gio, glib};
 
 pub use self::dialog::{dialog, present};
-use crate::display::{ReleaseKey, Scaling};
+use crate::display::{DisplayView, ReleaseKey, Scaling};
 
 /// How many ISO images are remembered.
 const MAX_RECENT: usize = 10;
@@ -87,6 +87,13 @@ impl Preferences {
         };
         apply(&self.settings);
         self.settings.connect_changed(Some("color-scheme"), move |settings, _| apply(settings));
+    }
+
+    /// Gives a display the preferred release key, now and whenever it changes, and the preferred
+    /// scaling to begin with.
+    pub fn bind_display(&self, view: &DisplayView) {
+        self.settings.bind("release-key", view, "release-key").get().build();
+        self.settings.bind("scaling", view, "scaling").get().build();
     }
 
     /// What frees pointer and keyboard from a guest.

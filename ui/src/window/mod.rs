@@ -8,6 +8,7 @@ mod actions;
 mod closing;
 mod deeds;
 mod layout;
+mod screen;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -44,6 +45,10 @@ pub enum WindowInput {
     Win(WinAction),
     /// Show this page of the chosen machine.
     Page(String),
+    /// Press the keys of this combination for the guest.
+    SendKeys(String),
+    /// The desktop ended full screen.
+    FullScreenEnded,
     /// Start the wizard with this file.
     Open(PathBuf),
     /// What is kept may have changed: look.
@@ -78,6 +83,7 @@ pub struct Window {
     selected: Option<Vm>,
     problems: Vec<Problem>,
     vm_actions: gio::SimpleActionGroup,
+    full_screen: bool,
 }
 
 impl Component for Window {
@@ -122,6 +128,7 @@ impl Component for Window {
             selected: None,
             problems: Vec::new(),
             vm_actions,
+            full_screen: false,
         };
         model.refresh();
         sender.input(WindowInput::Reload);
@@ -147,6 +154,12 @@ impl Component for Window {
                     page.show(&name);
                 }
             }
+            WindowInput::SendKeys(id) => {
+                if let Some(page) = self.page() {
+                    page.screen().send_keys(&id);
+                }
+            }
+            WindowInput::FullScreenEnded => self.set_full_screen(false, root),
             WindowInput::Open(file) => self.wizard(Some(file), root, &sender),
             WindowInput::Reload => self.reload(&sender),
             WindowInput::Problems(problems) => {
@@ -192,12 +205,10 @@ impl Window {
         let status = vm.map(|vm| vm.status());
         for action in VmAction::ALL {
             let possible = status.is_some_and(|status| action.is_possible(status));
-            if let Some(entry) = self.vm_actions.lookup_action(action.name())
-                && let Some(entry) = entry.downcast_ref::<gio::SimpleAction>()
-            {
-                entry.set_enabled(possible);
-            }
+            actions::set_enabled(&self.vm_actions, action.name(), possible);
         }
+        let live = status.is_some_and(Status::is_running);
+        actions::set_enabled(&self.vm_actions, "send-keys", live);
         self.layout.refresh(vm, self.machines.model().n_items() == 0, &self.problems);
     }
 
@@ -240,6 +251,10 @@ fn install_actions(
             input.emit(WindowInput::Vm(action));
         }));
     }
+    let input = sender.input_sender().clone();
+    group.add_action(&actions::with_text("send-keys", move |id| {
+        input.emit(WindowInput::SendKeys(id.to_owned()));
+    }));
     root.insert_action_group("vm", Some(&group));
     for action in WinAction::ALL {
         let input = sender.input_sender().clone();
@@ -271,6 +286,12 @@ fn watch(root: &adw::ApplicationWindow, machines: &Machines, sender: &ComponentS
     root.connect_is_active_notify(move |window| {
         if window.is_active() {
             input.emit(WindowInput::Reload);
+        }
+    });
+    let input = sender.input_sender().clone();
+    root.connect_fullscreened_notify(move |window| {
+        if !window.is_fullscreen() {
+            input.emit(WindowInput::FullScreenEnded);
         }
     });
     let input = sender.input_sender().clone();
