@@ -6,7 +6,7 @@
 mod host;
 mod running;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::error::Error as StdError;
 use std::io::{Read, Seek, SeekFrom};
 use std::rc::Rc;
@@ -31,14 +31,21 @@ const LOG_BYTES: u64 = 1 << 20;
 /// The machines in this user's store, run in this process.
 pub(crate) struct LocalBackend {
     store: Store,
-    /// What was deleted and can still be brought back.
-    discarded: Arc<Mutex<HashMap<VmId, Discarded>>>,
+    /// Machines that can still be brought back. A folder's name can be used again meanwhile: the
+    /// one discarded first is decided on first.
+    discarded: Arc<Mutex<HashMap<VmId, VecDeque<Discarded>>>>,
 }
 
 impl LocalBackend {
     /// The machines in `store`.
     pub(crate) fn new(store: Store) -> Self {
         Self { store, discarded: Arc::default() }
+    }
+
+    /// The discarded machine that was in the folder `id`.
+    fn take_discarded(&self, id: &VmId) -> Result<Discarded, Failure> {
+        let discarded = self.discarded.lock().get_mut(id).and_then(VecDeque::pop_front);
+        discarded.ok_or_else(|| Failure::new(gettext("This machine is no longer there.")))
     }
 
     /// Does `work` on a worker thread.
@@ -125,35 +132,32 @@ impl Backend for LocalBackend {
         self.work(move |store| {
             let vm = store.open_folder(&id.0).map_err(failure)?;
             let mut report = |done: Bytes, total: Bytes| progress.report(done.0, total.0);
-            let copy = store.duplicate(&vm, name, &mut report);
-            Ok(listed(&copy.map_err(|error| cancelled_or(error, &progress))?))
+            let made = store.duplicate(&vm, name, &mut report);
+            Ok(listed(&made.map_err(|error| cancelled_or(error, &progress))?))
         })
     }
 
     fn discard(&self, id: &VmId) -> Task<Result<(), Failure>> {
-        let (id, discarded) = (id.clone(), self.discarded.clone());
+        let (id, shelf) = (id.clone(), self.discarded.clone());
         self.work(move |store| {
             let vm = store.open_folder(&id.0).map_err(failure)?;
-            let gone = store.discard(&vm).map_err(failure)?;
-            discarded.lock().insert(id, gone);
+            let discarded = store.discard(&vm).map_err(failure)?;
+            shelf.lock().entry(id).or_default().push_back(discarded);
             Ok(())
         })
     }
 
     fn restore(&self, id: &VmId) -> Task<Result<Listed, Failure>> {
-        let (id, discarded) = (id.clone(), self.discarded.clone());
+        let discarded = self.take_discarded(id);
         self.work(move |store| {
-            let gone = discarded.lock().remove(&id).ok_or_else(not_discarded)?;
-            Ok(listed(&store.restore(gone).map_err(failure)?))
+            let vm = store.restore(discarded?).map_err(failure)?;
+            Ok(listed(&vm))
         })
     }
 
     fn purge(&self, id: &VmId) -> Task<Result<(), Failure>> {
-        let (id, discarded) = (id.clone(), self.discarded.clone());
-        self.work(move |store| {
-            let gone = discarded.lock().remove(&id).ok_or_else(not_discarded)?;
-            store.purge(gone).map_err(failure)
-        })
+        let discarded = self.take_discarded(id);
+        self.work(move |store| store.purge(discarded?).map_err(failure))
     }
 
     fn launch(&self, id: &VmId) -> Task<Result<Rc<dyn Running>, Failure>> {
@@ -198,10 +202,6 @@ fn listed(vm: &Vm) -> Listed {
 
 fn failure(error: impl StdError + 'static) -> Failure {
     Failure::from_error(&error)
-}
-
-fn not_discarded() -> Failure {
-    Failure::new(gettext("This machine is deleted for good, or is back already."))
 }
 
 /// What ended something that could be cancelled.
