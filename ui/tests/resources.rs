@@ -71,7 +71,7 @@ async fn pictures_of_the_page() {
     page.timeline().point_at(None);
     page.timeline().set_span(3600.0);
     pause(300).await;
-    picture(&window, "resources-hour", 1);
+    picture(&window, "resources-hour", 1).await;
     window.destroy();
 
     let page = ResourcesPage::new();

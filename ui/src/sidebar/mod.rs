@@ -135,10 +135,10 @@ impl SimpleComponent for Sidebar {
     fn update(&mut self, message: Self::Input, _sender: ComponentSender<Self>) {
         match message {
             SidebarInput::Select(vm) => {
-                let position =
-                    self.selection.iter::<Vm>().position(|item| item.as_ref() == Ok(&vm));
-                if let Some(position) = position {
-                    self.selection.set_selected(position as u32);
+                let is_wanted =
+                    |at: &u32| self.selection.item(*at).and_downcast().as_ref() == Some(&vm);
+                if let Some(position) = (0..self.selection.n_items()).find(is_wanted) {
+                    self.selection.set_selected(position);
                 }
             }
             SidebarInput::Search(shown) => {

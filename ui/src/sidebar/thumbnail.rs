@@ -25,7 +25,6 @@ mod imp {
 
     #[derive(Default)]
     pub struct Thumbnail {
-        pub(super) stack: gtk::Stack,
         pub(super) picture: gtk::Picture,
         pub(super) icon: gtk::Image,
         pub(super) display: RefCell<Option<Arc<dyn Display>>>,
@@ -48,13 +47,14 @@ mod imp {
             self.icon.add_css_class("dim-label");
             self.picture.set_content_fit(gtk::ContentFit::Contain);
             self.picture.set_can_shrink(true);
-            self.stack.add_named(&self.icon, Some("icon"));
-            self.stack.add_named(&self.picture, Some("picture"));
+            let overlay = gtk::Overlay::builder().child(&self.icon).build();
+            // Not measured: the picture takes what room there is.
+            overlay.add_overlay(&self.picture);
             let obj = self.obj();
-            obj.set_size_request(WIDTH, HEIGHT);
+            self.icon.set_size_request(WIDTH, HEIGHT);
             obj.set_overflow(gtk::Overflow::Hidden);
             obj.add_css_class("thumbnail");
-            obj.set_child(Some(&self.stack));
+            obj.set_child(Some(&overlay));
         }
 
         fn dispose(&self) {
@@ -117,7 +117,7 @@ impl Thumbnail {
         let imp = self.imp();
         imp.display.replace(vm.and_then(Vm::running).map(|running| running.display()));
         imp.picture.set_paintable(gdk::Paintable::NONE);
-        imp.stack.set_visible_child_name("icon");
+        imp.picture.set_visible(false);
         self.rest();
         if self.is_mapped() {
             self.watch();
@@ -143,7 +143,7 @@ impl Thumbnail {
                 let Some(this) = this.upgrade() else { return };
                 if let Some(picture) = picture {
                     this.imp().picture.set_paintable(Some(&picture));
-                    this.imp().stack.set_visible_child_name("picture");
+                    this.imp().picture.set_visible(true);
                 }
                 drop(this);
                 glib::timeout_future(PERIOD).await;

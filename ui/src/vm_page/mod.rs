@@ -34,7 +34,7 @@ impl VmPage {
         let _ = machines;
         let resources = ResourcesPage::new();
         resources.set_history(Some(vm.history()));
-        add(resources.upcast_ref(), "resources", gettext("_Resources"), "speedometer-symbolic");
+        add(resources.upcast_ref(), "resources", gettext("_Resources"), "berth-resources-symbolic");
         for page in stack.pages().iter::<adw::ViewStackPage>().flatten() {
             page.set_use_underline(true);
         }

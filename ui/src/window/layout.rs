@@ -26,6 +26,8 @@ pub(super) struct Layout {
     content: gtk::Stack,
     pages: gtk::Stack,
     switcher: adw::ViewSwitcher,
+    title: adw::WindowTitle,
+    titles: gtk::Stack,
     switcher_bar: adw::ViewSwitcherBar,
     header: adw::HeaderBar,
     play: gtk::Button,
@@ -58,7 +60,11 @@ impl Layout {
             .tooltip_text(gettext("Machine Menu"))
             .menu_model(&actions::machine_menu(&crate::vm_page::send_keys_menu("vm.send-keys")))
             .build();
-        let header = adw::HeaderBar::builder().title_widget(&switcher).build();
+        let title = adw::WindowTitle::new("", "");
+        let titles = gtk::Stack::new();
+        titles.add_named(&switcher, Some("tabs"));
+        titles.add_named(&title, Some("title"));
+        let header = adw::HeaderBar::builder().title_widget(&titles).build();
         header.pack_end(&menu);
         header.pack_end(&play);
         let banner = adw::Banner::builder()
@@ -91,6 +97,8 @@ impl Layout {
             content,
             pages,
             switcher,
+            title,
+            titles,
             switcher_bar,
             header,
             play,
@@ -189,7 +197,8 @@ impl Layout {
         }));
         self.play.set_visible(shown.is_some());
         self.menu.set_visible(shown.is_some());
-        self.switcher.set_visible(shown.is_some());
+        self.title.set_title(&title);
+        self.titles.set_visible_child_name(if shown.is_some() { "tabs" } else { "title" });
         self.switcher_bar.set_visible(shown.is_some());
         if let Some(vm) = shown {
             let (icon, label) = play(vm.status());

@@ -35,14 +35,23 @@ pub async fn wait(done: impl Fn() -> bool) {
     }
 }
 
-/// Keeps a picture of the window under target/screens, `scale` pixels to one of the layout.
-pub fn picture(window: &adw::Window, name: &str, scale: u32) {
+/// What the window draws, `scale` pixels to one of the layout; `None` while it is about to draw
+/// something else.
+fn node(window: &impl IsA<gtk::Window>, scale: u32) -> Option<gtk::gsk::RenderNode> {
+    let window: &gtk::Window = window.as_ref();
     let paintable = gtk::WidgetPaintable::new(Some(window));
-    let (width, height) = (window.width() as f32, window.height() as f32);
     let snapshot = gtk::Snapshot::new();
     snapshot.scale(scale as f32, scale as f32);
-    paintable.snapshot(&snapshot, width.into(), height.into());
-    let node = snapshot.to_node().unwrap();
+    paintable.snapshot(&snapshot, window.width().into(), window.height().into());
+    snapshot.to_node()
+}
+
+/// Keeps a picture of the window under target/screens, `scale` pixels to one of the layout.
+pub async fn picture(window: &impl IsA<gtk::Window>, name: &str, scale: u32) {
+    wait(|| node(window, scale).is_some()).await;
+    let node = node(window, scale).unwrap();
+    let window: &gtk::Window = window.as_ref();
+    let (width, height) = (window.width() as f32, window.height() as f32);
     let renderer = window.native().and_then(|native| native.renderer()).unwrap();
     let bounds = graphene::Rect::new(0.0, 0.0, width * scale as f32, height * scale as f32);
     let texture = renderer.render_texture(&node, Some(&bounds));
@@ -52,7 +61,7 @@ pub fn picture(window: &adw::Window, name: &str, scale: u32) {
 }
 
 /// Pictures of the window in light and dark, or in high contrast where this process has it.
-pub async fn pictures(window: &adw::Window, name: &str) {
+pub async fn pictures(window: &impl IsA<gtk::Window>, name: &str) {
     let style = adw::StyleManager::default();
     for (scheme, mode) in
         [(adw::ColorScheme::ForceLight, "light"), (adw::ColorScheme::ForceDark, "dark")]
@@ -61,7 +70,7 @@ pub async fn pictures(window: &adw::Window, name: &str) {
         pause(400).await;
         let contrast = if style.is_high_contrast() { "-contrast" } else { "" };
         for scale in [1, 2] {
-            picture(window, &format!("{name}-{mode}{contrast}"), scale);
+            picture(window, &format!("{name}-{mode}{contrast}"), scale).await;
         }
     }
     style.set_color_scheme(adw::ColorScheme::Default);
