@@ -14,18 +14,23 @@ use ui::window::{VmAction, WinAction, Window, WindowInput};
 use vmm_core::machine::{Command, Event, State, StopReason};
 
 struct Stage {
-    backend: FakeBackend,
     machines: Machines,
     window: Controller<Window>,
 }
 
 impl Stage {
     async fn new(backend: FakeBackend) -> Self {
-        adw::init().unwrap();
+        // Brings icons and style; a test is not to meet another's instance.
         ui::application::add_resources();
+        let application = adw::Application::builder()
+            .application_id(ui::application::APP_ID)
+            .flags(gtk::gio::ApplicationFlags::NON_UNIQUE)
+            .build();
+        application.register(gtk::gio::Cancellable::NONE).unwrap();
         let machines = Machines::new(Rc::new(backend.clone()) as Rc<dyn Backend>);
         let window = Window::builder().launch(machines.clone()).detach();
-        let stage = Self { backend, machines, window };
+        window.widget().set_application(Some(&application));
+        let stage = Self { machines, window };
         stage.root().set_default_size(1080, 720);
         stage.root().present();
         wait(|| stage.root().is_mapped()).await;

@@ -1,4 +1,4 @@
-//! One machine's row: a picture, the name, the state.
+//! One machine's row: a picture, the name, the state, and what its processors do.
 
 use std::cell::RefCell;
 
@@ -44,23 +44,26 @@ mod imp {
     impl ObjectImpl for VmRow {
         fn constructed(&self) {
             self.parent_constructed();
-            let text = gtk::Box::new(gtk::Orientation::Vertical, 2);
-            text.set_valign(gtk::Align::Center);
-            text.set_hexpand(true);
             for label in [&self.name, &self.state] {
                 label.set_xalign(0.0);
                 label.set_ellipsize(pango::EllipsizeMode::End);
-                text.append(label);
             }
+            self.state.set_hexpand(true);
             self.state.add_css_class("caption");
             self.state.add_css_class("dim-label");
+            let below = gtk::Box::new(gtk::Orientation::Horizontal, 6);
+            below.append(&self.state);
+            below.append(&self.sparkline);
+            let text = gtk::Box::new(gtk::Orientation::Vertical, 2);
+            text.set_valign(gtk::Align::Center);
+            text.set_hexpand(true);
+            text.append(&self.name);
+            text.append(&below);
             let row = gtk::Box::new(gtk::Orientation::Horizontal, 12);
             row.set_margin_top(6);
             row.set_margin_bottom(6);
             row.append(&self.thumbnail);
             row.append(&text);
-            self.sparkline.set_valign(gtk::Align::Center);
-            row.append(&self.sparkline);
             self.obj().set_child(Some(&row));
         }
 
