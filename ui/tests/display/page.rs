@@ -1,5 +1,6 @@
 //! The display's page, and screenshots.
 
+use std::path::Path;
 use std::time::Duration;
 
 use gtk::prelude::*;
@@ -13,6 +14,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("actual_size_scrolls", actual_size_scrolls),
     ("the_hint_says_how_to_release", the_hint_says_how_to_release),
     ("the_full_screen_bar_comes_to_the_edge", the_full_screen_bar_comes_to_the_edge),
+    ("looks_right_in_every_style", looks_right_in_every_style),
     ("screenshots_are_saved", screenshots_are_saved),
     ("screenshots_are_copied", screenshots_are_copied),
 ];
@@ -68,6 +70,38 @@ fn the_full_screen_bar_comes_to_the_edge() {
     wait_for("the bar", || bar.is_revealed() && bar.height() > 20);
     xdotool("mousemove 320 300");
     wait_for("its end", || !bar.is_revealed());
+}
+
+/// Keeps pictures of the page for people to look at, and checks that the hint and the bar can be
+/// read over any screen: they are dark in every style, as on-screen displays are.
+fn looks_right_in_every_style() {
+    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/screens"));
+    std::fs::create_dir_all(folder).unwrap();
+    let schemes = [("light", adw::ColorScheme::ForceLight), ("dark", adw::ColorScheme::ForceDark)];
+    for (style, scheme) in schemes {
+        adw::StyleManager::default().set_color_scheme(scheme);
+        let (page, stage) = stage();
+        stage.display.show_text(80, 25, "GNU GRUB  version 2.12\n\n *Install\n  Rescue mode");
+        let bar = page.full_screen_bar();
+        bar.set_title("Debian 13");
+        bar.set_active(true);
+        bar.reveal();
+        stage.view.grab();
+        run_for(Duration::from_millis(600));
+        let shown = picture(&page, &stage.window);
+        shown.save_to_png(folder.join(format!("display-{style}.png"))).unwrap();
+        assert!(page.shows_hint() && bar.is_revealed());
+    }
+    adw::StyleManager::default().set_color_scheme(adw::ColorScheme::Default);
+}
+
+fn picture(widget: &impl IsA<gtk::Widget>, window: &gtk::Window) -> gdk::Texture {
+    let paintable = gtk::WidgetPaintable::new(Some(widget));
+    let snapshot = gtk::Snapshot::new();
+    let (width, height) = (widget.width(), widget.height());
+    paintable.snapshot(&snapshot, f64::from(width), f64::from(height));
+    let bounds = gtk::graphene::Rect::new(0.0, 0.0, width as f32, height as f32);
+    window.renderer().unwrap().render_texture(snapshot.to_node().unwrap(), Some(&bounds))
 }
 
 fn screenshots_are_saved() {
