@@ -19,8 +19,13 @@ const EDGE: f64 = 2.0;
 const STYLE: &str = "
 display { outline: 0 solid transparent; outline-offset: -2px; }
 display:focus-visible { outline: 2px solid alpha(@accent_color, 0.7); }
-.berth-hint { border-radius: 999px; padding: 9px 18px; margin: 18px; }
-.berth-full-screen-bar { border-radius: 0 0 12px 12px; padding: 6px 12px; }
+.berth-hint, .berth-full-screen-bar {
+  background-color: rgba(45, 45, 48, 0.92);
+  color: white;
+  border: 1px solid rgba(255, 255, 255, 0.25);
+}
+.berth-hint { border-radius: 999px; padding: 9px 18px; margin: 24px; }
+.berth-full-screen-bar { border-radius: 0 0 12px 12px; border-top: none; padding: 6px 12px; }
 ";
 
 #[allow(missing_docs, reason = "the wrapper documents it")]
@@ -88,7 +93,8 @@ mod imp {
             self.hint.set_child(Some(&self.hint_label));
             self.hint.set_transition_type(gtk::RevealerTransitionType::Crossfade);
             self.hint.set_halign(gtk::Align::Center);
-            self.hint.set_valign(gtk::Align::Start);
+            // Away from the bar, which comes from above.
+            self.hint.set_valign(gtk::Align::End);
             // The guest's, whatever lies over it.
             self.hint.set_can_target(false);
 

@@ -5,7 +5,7 @@
 //! texture. Where pixels are mixed with their neighbours, tiles overlap by those neighbours, and
 //! each is to be clipped to its own part: nothing shows where they meet.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use gtk::gdk;
 use gtk::glib;
@@ -128,7 +128,7 @@ impl Picture {
         texture(&self.frame)
     }
 
-    /// The picture made small; see [`thumbnail`].
+    /// The picture made to fit into a size; never enlarged.
     pub(super) fn thumbnail(&self, max_width: u32, max_height: u32) -> Option<gdk::Texture> {
         scaled_down(&self.frame, max_width, max_height).and_then(|small| texture(&small))
     }
@@ -183,19 +183,35 @@ fn texture(frame: &Frame) -> Option<gdk::Texture> {
     Some(texture)
 }
 
-/// What a display shows, made to fit into `max_width` by `max_height` pixels with its aspect
-/// kept; never enlarged. `None` when it shows nothing.
-///
-/// For screens that no widget shows. Callable from any thread, and best from a worker: all of
-/// the picture is drawn and read.
-pub fn thumbnail(
-    display: &Arc<dyn Display>,
-    max_width: u32,
-    max_height: u32,
-) -> Option<gdk::Texture> {
-    let mut frame = Frame::new();
-    display.refresh(&mut frame);
-    scaled_down(&frame, max_width, max_height).and_then(|small| texture(&small))
+/// Small pictures of a screen that no widget shows, such as for a list of machines. Between two
+/// looks it keeps a frame, so that a screen that stands still costs next to nothing.
+pub struct Thumbnailer {
+    display: Arc<dyn Display>,
+    frame: Arc<Mutex<Frame>>,
+    max: (u32, u32),
+}
+
+impl Thumbnailer {
+    /// Pictures of `display` that fit into `max_width` by `max_height` pixels with the aspect
+    /// kept; never enlarged.
+    pub fn new(display: Arc<dyn Display>, max_width: u32, max_height: u32) -> Self {
+        Self { display, frame: Arc::default(), max: (max_width, max_height) }
+    }
+
+    /// A new picture; `None` when nothing has changed since the last one, or nothing is shown.
+    /// The work is done off the GUI thread.
+    pub async fn look(&self) -> Option<gdk::Texture> {
+        let (display, frame, max) = (self.display.clone(), self.frame.clone(), self.max);
+        let work = move || {
+            let mut frame = frame.lock().unwrap_or_else(PoisonError::into_inner);
+            match display.refresh(&mut frame) {
+                Damage::None => None,
+                _ => scaled_down(&frame, max.0, max.1),
+            }
+        };
+        let small = gtk::gio::spawn_blocking(work).await.ok().flatten()?;
+        texture(&small)
+    }
 }
 
 /// A copy of `frame` that fits into the given size: each pixel the mean of those it stands for.

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gtk::prelude::*;
-use gtk::{gdk, gsk};
-use ui::display::{DisplayView, Scaling, thumbnail};
+use gtk::{gdk, glib, gsk};
+use ui::display::{DisplayView, Scaling, Thumbnailer};
 use ui::fake::FakeDisplay;
 use vmm_core::display::{Display, Mode, Rect};
 
@@ -246,11 +246,17 @@ fn nothing_happens_while_hidden_or_idle() {
 
 fn pictures_for_others() {
     let display = Arc::new(FakeDisplay::new(640, 480));
-    display.fill(Rect { x: 0, y: 0, width: 640, height: 480 }, [50, 60, 70]);
-    let shown: Arc<dyn Display> = display;
-    let small = thumbnail(&shown, 64, 64).unwrap();
+    let whole = Rect { x: 0, y: 0, width: 640, height: 480 };
+    display.fill(whole, [50, 60, 70]);
+    let shown: Arc<dyn Display> = display.clone();
+    let thumbnails = Thumbnailer::new(shown.clone(), 64, 64);
+    let look = || glib::MainContext::default().block_on(thumbnails.look());
+    let small = look().unwrap();
     assert_eq!((small.width(), small.height()), (64, 48));
     assert_eq!(Image::new(&small).pixel(32, 24), [50, 60, 70, 255]);
+    assert!(look().is_none(), "nothing has changed");
+    display.fill(whole, [5, 6, 7]);
+    assert_eq!(Image::new(&look().unwrap()).pixel(0, 0), [5, 6, 7, 255]);
     let view = DisplayView::new();
     assert!(view.texture().is_none() && view.thumbnail(64, 64).is_none());
     view.attach(shown, async_channel::unbounded().0);

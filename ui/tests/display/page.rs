@@ -81,7 +81,7 @@ fn looks_right_in_every_style() {
     for (style, scheme) in schemes {
         adw::StyleManager::default().set_color_scheme(scheme);
         let (page, stage) = stage();
-        stage.display.show_text(80, 25, "GNU GRUB  version 2.12\n\n *Install\n  Rescue mode");
+        stage.display.set_mode(800, 600);
         let bar = page.full_screen_bar();
         bar.set_title("Debian 13");
         bar.set_active(true);
