@@ -123,6 +123,11 @@ impl Picture {
         })
     }
 
+    /// Gives back the memory of the tiles, until they are asked for again.
+    pub(super) fn forget_tiles(&mut self) {
+        self.sheets.clear();
+    }
+
     /// The whole picture in one texture of its own; `None` when there is none.
     pub(super) fn texture(&self) -> Option<gdk::Texture> {
         texture(&self.frame)

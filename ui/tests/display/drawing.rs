@@ -23,6 +23,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("many_changes_leave_nothing_behind", many_changes_leave_nothing_behind),
     ("the_monitor_shows_what_is_drawn", the_monitor_shows_what_is_drawn),
     ("modes_are_followed", modes_are_followed),
+    ("text_is_told_to_screen_readers", text_is_told_to_screen_readers),
     ("a_detached_picture_is_dimmed", a_detached_picture_is_dimmed),
     ("nothing_happens_while_hidden_or_idle", nothing_happens_while_hidden_or_idle),
     ("pictures_for_others", pictures_for_others),
@@ -202,6 +203,21 @@ fn compare_text(stage: &Stage) {
     for (x, y) in (0..400).flat_map(|y| (0..720).map(move |x| (x, y))) {
         assert_eq!(image.pixel(x, y), stage.display.pixel(x, y));
     }
+}
+
+fn text_is_told_to_screen_readers() {
+    let stage = Stage::new((640, 480), (640, 480));
+    let has = |property| gtk::test_accessible_has_property(&stage.view, property);
+    assert!(has(gtk::AccessibleProperty::Label));
+    assert!(!has(gtk::AccessibleProperty::Description));
+    stage.display.show_text(80, 25, "debian login:\0");
+    stage.settle();
+    assert!(!has(gtk::AccessibleProperty::Description), "told once a second, not at every change");
+    run_for(Duration::from_millis(1200));
+    assert!(has(gtk::AccessibleProperty::Description));
+    stage.display.set_mode(640, 480);
+    stage.settle();
+    assert!(!has(gtk::AccessibleProperty::Description), "there is no text any more");
 }
 
 fn a_detached_picture_is_dimmed() {

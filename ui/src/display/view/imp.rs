@@ -174,6 +174,7 @@ impl WidgetImpl for DisplayView {
         self.stop_following();
         self.ungrab();
         self.parent_unmap();
+        self.picture.borrow_mut().forget_tiles();
     }
 
     fn unroot(&self) {
