@@ -61,7 +61,7 @@ mod imp {
             add_style();
             self.build();
             self.wire();
-            self.scaling_changed();
+            self.set_up_scrolling();
         }
 
         fn dispose(&self) {
@@ -113,7 +113,7 @@ mod imp {
                     }
                 }
             };
-            self.view.connect_scaling_notify(on_view(Self::scaling_changed));
+            self.view.connect_scaling_notify(on_view(Self::set_up_scrolling));
             self.view.connect_grabbed_notify(on_view(Self::grabbed_changed));
             let motion = gtk::EventControllerMotion::new();
             motion.set_propagation_phase(gtk::PropagationPhase::Capture);
@@ -135,10 +135,16 @@ mod imp {
             }
         }
 
-        fn scaling_changed(&self) {
-            let (policy, scroll) = match self.view.scaling() {
-                Scaling::Fit => (gtk::PolicyType::Never, gtk::ScrollablePolicy::Minimum),
-                Scaling::Actual => (gtk::PolicyType::Automatic, gtk::ScrollablePolicy::Natural),
+        fn set_up_scrolling(&self) {
+            let (policy, scroll) = match (self.view.scaling(), self.view.grabbed()) {
+                (Scaling::Fit, _) => (gtk::PolicyType::Never, gtk::ScrollablePolicy::Minimum),
+                (Scaling::Actual, false) => {
+                    (gtk::PolicyType::Automatic, gtk::ScrollablePolicy::Natural)
+                }
+                // A captured pointer scrolls by itself; the bars would be in its way.
+                (Scaling::Actual, true) => {
+                    (gtk::PolicyType::External, gtk::ScrollablePolicy::Natural)
+                }
             };
             self.scrolled.set_policy(policy, policy);
             if let Some(viewport) = &*self.viewport.borrow() {
@@ -148,6 +154,7 @@ mod imp {
         }
 
         fn grabbed_changed(&self) {
+            self.set_up_scrolling();
             self.end_hint();
             if !self.view.grabbed() {
                 self.hint.set_reveal_child(false);

@@ -6,12 +6,14 @@ use std::time::Duration;
 use gtk::prelude::*;
 use gtk::{gdk, gio, glib};
 use ui::display::{DisplayPage, Scaling, screenshot};
+use vmm_core::machine::Command;
 
 use super::Test;
 use super::stage::{Image, Stage, run_for, wait_for, xdotool};
 
 pub(crate) const TESTS: &[Test] = &[
     ("actual_size_scrolls", actual_size_scrolls),
+    ("edges_scroll", edges_scroll),
     ("the_hint_says_how_to_release", the_hint_says_how_to_release),
     ("the_full_screen_bar_comes_to_the_edge", the_full_screen_bar_comes_to_the_edge),
     ("looks_right_in_every_style", looks_right_in_every_style),
@@ -44,6 +46,27 @@ fn actual_size_scrolls() {
     stage.view.set_scaling(Scaling::Fit);
     stage.display.set_mode(1024, 768);
     wait_for("fit", || (stage.view.width(), stage.view.guest_width()) == (640, 1024));
+}
+
+/// At actual size the guest's pointer leads to parts of the screen that are not seen.
+fn edges_scroll() {
+    let (_page, stage) = stage();
+    stage.view.set_scaling(Scaling::Actual);
+    wait_for("full size", || stage.view.width() == 1024);
+    xdotool("mousemove 320 240 click 1");
+    wait_for("the grab", || stage.view.grabbed());
+    let across = scrolled(&stage.view).hadjustment();
+    xdotool("mousemove 639 240");
+    wait_for("the end", || across.value() == 1024.0 - 640.0);
+    xdotool("mousemove 320 240");
+    run_for(Duration::from_millis(100));
+    let mut moved = 0;
+    while let Ok(Command::Pointer(event)) = stage.commands.try_recv() {
+        assert_eq!((event.dy, event.buttons), (0, 0));
+        moved += event.dx;
+    }
+    assert!(moved >= 384, "the guest's pointer went along: {moved}");
+    stage.view.ungrab();
 }
 
 fn the_hint_says_how_to_release() {
