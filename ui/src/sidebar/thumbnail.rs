@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use adw::prelude::*;
 use adw::subclass::prelude::*;
-use gtk::{gdk, gio, glib};
-use vmm_core::display::{Damage, Display, Frame};
+use gtk::{gdk, glib};
+use vmm_core::display::Display;
 
-use crate::display::shrink;
+use crate::display::Thumbnailer;
 use crate::machines::Vm;
 
 /// Its size, in application pixels.
@@ -132,14 +132,11 @@ impl Thumbnail {
 
     fn watch(&self) {
         let Some(display) = self.imp().display.borrow().clone() else { return };
+        let pictures = Thumbnailer::new(display, WIDTH as u32 * SCALE, HEIGHT as u32 * SCALE);
         let this = self.downgrade();
         let watching = glib::spawn_future_local(async move {
-            let mut frame = Frame::new();
             loop {
-                let look = look(display.clone(), frame);
-                // A worker that failed leaves the picture as it is.
-                let Ok((seen, picture)) = gio::spawn_blocking(look).await else { return };
-                frame = seen;
+                let picture = pictures.look().await;
                 let Some(this) = this.upgrade() else { return };
                 if let Some(picture) = picture {
                     this.imp().picture.set_paintable(Some(&picture));
@@ -152,18 +149,5 @@ impl Thumbnail {
         if let Some(before) = self.imp().watching.replace(Some(watching)) {
             before.abort();
         }
-    }
-}
-
-/// Brings `frame` up to date, and draws it small if it changed.
-fn look(
-    display: Arc<dyn Display>,
-    mut frame: Frame,
-) -> impl FnOnce() -> (Frame, Option<gdk::Texture>) + Send {
-    move || {
-        let changed = display.refresh(&mut frame) != Damage::None;
-        let size = (WIDTH as u32 * SCALE, HEIGHT as u32 * SCALE);
-        let picture = changed.then(|| shrink(&frame, size.0, size.1)).flatten();
-        (frame, picture)
     }
 }
