@@ -5,6 +5,7 @@
 //! against a fake of it. The program, `app`, puts both together.
 
 pub mod backend;
+pub mod console;
 #[cfg(any(test, feature = "fake"))]
 pub mod fake;
 pub mod machines;

@@ -150,7 +150,7 @@ impl Display for Blank {
 }
 
 /// Interrupts that go nowhere.
-struct Unconnected;
+pub(super) struct Unconnected;
 
 impl InterruptController for Unconnected {
     fn set_line(&self, _gsi: u32, _level: bool) {}

@@ -5,6 +5,8 @@
 
 mod backend;
 mod machine;
+mod serial;
 
 pub use self::backend::FakeBackend;
 pub use self::machine::{FakeMachine, definition};
+pub use self::serial::FakeSerial;
