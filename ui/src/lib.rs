@@ -7,6 +7,7 @@
 pub mod about;
 pub mod application;
 pub mod backend;
+pub mod console;
 pub mod dialogs;
 pub mod display;
 #[cfg(any(test, feature = "fake"))]

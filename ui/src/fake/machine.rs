@@ -136,7 +136,7 @@ async fn obey(commands: Receiver<Command>, shared: std::rc::Weak<Shared>) {
 }
 
 /// Interrupts that go nowhere.
-struct Unconnected;
+pub(super) struct Unconnected;
 
 impl InterruptController for Unconnected {
     fn set_line(&self, _gsi: u32, _level: bool) {}

@@ -35,7 +35,7 @@ impl Card {
         let root = gtk::Box::new(gtk::Orientation::Vertical, 6);
         root.add_css_class("card");
         let inner = gtk::Box::new(gtk::Orientation::Vertical, 6);
-        inner.set_margin_top(14);
+        inner.set_margin_top(10);
         inner.set_margin_bottom(12);
         inner.set_margin_start(16);
         inner.set_margin_end(16);
@@ -43,14 +43,18 @@ impl Card {
         root.set_hexpand(true);
 
         let head = gtk::Box::new(gtk::Orientation::Horizontal, 12);
+        // As high with a list of drives as without.
+        head.set_size_request(-1, 34);
         let title = title.map_or_else(|| quantity.title(), Into::into);
         let label = gtk::Label::builder().label(&title).xalign(0.0).hexpand(true).build();
         label.set_ellipsize(gtk::pango::EllipsizeMode::End);
         label.add_css_class("heading");
         let value = Readout::new("8888 MB/s", 1.0);
         value.add_css_class("title-3");
+        // Of two series, both values stand in the legend.
+        value.set_visible(quantity.series() == 1);
         let drives = gtk::DropDown::builder().visible(false).build();
-        drives.add_css_class("flat");
+        drives.set_valign(gtk::Align::Center);
         drives.update_property(&[gtk::accessible::Property::Label(&gettext("Drive shown"))]);
         head.append(&label);
         head.append(&drives);

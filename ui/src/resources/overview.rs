@@ -186,6 +186,8 @@ impl OverviewPage {
             .justify_last_line(true)
             .build();
         cards.iter().for_each(|card| wrap.append(card.widget()));
+        // The room is for the machines.
+        wrap.set_vexpand(false);
         // Set once, here.
         let _ = imp.cards.set(cards.into());
 
@@ -218,7 +220,11 @@ impl OverviewPage {
         content.append(&wrap);
         content.append(&heading);
         content.append(&imp.list);
-        let clamp = adw::Clamp::builder().maximum_size(WIDEST).child(&content).build();
+        let clamp = adw::Clamp::builder()
+            .maximum_size(WIDEST)
+            .tightening_threshold(WIDEST)
+            .child(&content)
+            .build();
         let scrolled = gtk::ScrolledWindow::builder()
             .hscrollbar_policy(gtk::PolicyType::Never)
             .child(&clamp)

@@ -127,7 +127,11 @@ impl ResourcesPage {
         content.set_margin_end(18);
         content.append(&imp.spans);
         content.append(&wrap);
-        let clamp = adw::Clamp::builder().maximum_size(WIDEST).child(&content).build();
+        let clamp = adw::Clamp::builder()
+            .maximum_size(WIDEST)
+            .tightening_threshold(WIDEST)
+            .child(&content)
+            .build();
         let scrolled = gtk::ScrolledWindow::builder()
             .hscrollbar_policy(gtk::PolicyType::Never)
             .child(&clamp)

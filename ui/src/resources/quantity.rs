@@ -139,7 +139,8 @@ impl Quantity {
         parts.join("; ")
     }
 
-    fn short(self) -> String {
+    /// What it is called where there is little room.
+    pub(super) fn short(self) -> String {
         match self {
             Self::Cpu => gettext("CPU"),
             _ => self.title(),

@@ -51,10 +51,16 @@ impl Row {
                 chart.set_size_request(CHART.0, CHART.1);
                 chart.set_valign(gtk::Align::Center);
                 let value = Readout::new(widest, 1.0);
-                value.set_valign(gtk::Align::Center);
+                let what = gtk::Label::builder().label(quantity.short()).xalign(1.0).build();
+                what.add_css_class("caption");
+                what.add_css_class("dimmed");
+                let words = gtk::Box::new(gtk::Orientation::Vertical, 2);
+                words.set_valign(gtk::Align::Center);
+                words.append(&value);
+                words.append(&what);
                 let cell = gtk::Box::new(gtk::Orientation::Horizontal, 10);
                 cell.append(&chart);
-                cell.append(&value);
+                cell.append(&words);
                 root.append(&cell);
                 (quantity, chart, value)
             });

@@ -11,7 +11,7 @@ use adw::prelude::*;
 use gtk::{glib, graphene};
 
 /// Shows `content` in a window of this size.
-pub async fn show(content: &impl IsA<gtk::Widget>, width: i32, height: i32) -> adw::Window {
+pub(crate) async fn show(content: &impl IsA<gtk::Widget>, width: i32, height: i32) -> adw::Window {
     adw::init().unwrap();
     let window = adw::Window::builder().default_width(width).default_height(height).build();
     window.set_content(Some(content));
@@ -22,12 +22,12 @@ pub async fn show(content: &impl IsA<gtk::Widget>, width: i32, height: i32) -> a
 }
 
 /// Lets the main loop run for `milliseconds`.
-pub async fn pause(milliseconds: u64) {
+pub(crate) async fn pause(milliseconds: u64) {
     glib::timeout_future(Duration::from_millis(milliseconds)).await;
 }
 
 /// Lets the main loop run until `done`, for ten seconds at most.
-pub async fn wait(done: impl Fn() -> bool) {
+pub(crate) async fn wait(done: impl Fn() -> bool) {
     let start = Instant::now();
     while !done() {
         assert!(start.elapsed() < Duration::from_secs(10), "what was waited for did not happen");
@@ -47,7 +47,7 @@ fn node(window: &impl IsA<gtk::Window>, scale: u32) -> Option<gtk::gsk::RenderNo
 }
 
 /// Keeps a picture of the window under target/screens, `scale` pixels to one of the layout.
-pub async fn picture(window: &impl IsA<gtk::Window>, name: &str, scale: u32) {
+pub(crate) async fn picture(window: &impl IsA<gtk::Window>, name: &str, scale: u32) {
     wait(|| node(window, scale).is_some()).await;
     let node = node(window, scale).unwrap();
     let window: &gtk::Window = window.as_ref();
@@ -61,7 +61,7 @@ pub async fn picture(window: &impl IsA<gtk::Window>, name: &str, scale: u32) {
 }
 
 /// Pictures of the window in light and dark, or in high contrast where this process has it.
-pub async fn pictures(window: &impl IsA<gtk::Window>, name: &str) {
+pub(crate) async fn pictures(window: &impl IsA<gtk::Window>, name: &str) {
     let style = adw::StyleManager::default();
     for (scheme, mode) in
         [(adw::ColorScheme::ForceLight, "light"), (adw::ColorScheme::ForceDark, "dark")]
@@ -77,7 +77,7 @@ pub async fn pictures(window: &impl IsA<gtk::Window>, name: &str) {
 }
 
 /// Runs the test `name` of this program again in a process with high contrast.
-pub fn again_in_high_contrast(name: &str) {
+pub(crate) fn again_in_high_contrast(name: &str) {
     const VARIABLE: &str = "ADW_DEBUG_HIGH_CONTRAST";
     if std::env::var_os(VARIABLE).is_some() {
         assert!(adw::StyleManager::default().is_high_contrast());
@@ -91,21 +91,24 @@ pub fn again_in_high_contrast(name: &str) {
     assert!(status.success(), "{name} in high contrast");
 }
 
-/// Measures how long the main loop is away at most.
-pub struct Watchdog {
+/// Measures how long the main loop is away at most. The time in which other processes had the
+/// processor is not counted.
+pub(crate) struct Watchdog {
     worst: Rc<Cell<Duration>>,
     source: Option<glib::SourceId>,
 }
 
 impl Watchdog {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let worst = Rc::new(Cell::new(Duration::ZERO));
-        let last = Cell::new(Instant::now());
+        let last = Cell::new((Instant::now(), time_in_queue()));
         let seen = worst.clone();
         let every = Duration::from_millis(5);
         let beat = move || {
-            let now = Instant::now();
-            let late = now.duration_since(last.replace(now)).saturating_sub(every);
+            let now = (Instant::now(), time_in_queue());
+            let before = last.replace(now);
+            let queued = now.1.saturating_sub(before.1);
+            let late = now.0.duration_since(before.0).saturating_sub(every + queued);
             seen.set(seen.get().max(late));
             glib::ControlFlow::Continue
         };
@@ -114,9 +117,16 @@ impl Watchdog {
     }
 
     /// The longest time in which nothing else could happen.
-    pub fn worst(&self) -> Duration {
+    pub(crate) fn worst(&self) -> Duration {
         self.worst.get()
     }
+}
+
+/// How long this thread has waited for a processor: the second field of `schedstat`, in
+/// nanoseconds (Linux, Documentation/scheduler/sched-stats.rst).
+fn time_in_queue() -> Duration {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    Duration::from_nanos(text.split_whitespace().nth(1).unwrap().parse().unwrap())
 }
 
 impl Drop for Watchdog {

@@ -333,7 +333,7 @@ impl Chart {
         }
         let layout = self.create_pango_layout(Some(text));
         layout.set_ellipsize(pango::EllipsizeMode::End);
-        let room = (self.width() as f32 - 4.0 * GAP).max(1.0);
+        let room = (plot.width() - 4.0 * GAP).max(1.0);
         if layout.pixel_size().0 as f32 > room {
             layout.set_width(room as i32 * pango::SCALE);
         }
@@ -341,7 +341,7 @@ impl Chart {
         let (width, height) = (width as f32 + 2.0 * GAP, height as f32 + GAP);
         // Beside the line, on the side that has room.
         let right = x + GAP + width <= self.width() as f32;
-        let left = if right { x + GAP } else { (x - GAP - width).max(0.0) };
+        let left = if right { x + GAP } else { (x - GAP - width).max(plot.x()) };
         let bounds = graphene::Rect::new(left.round(), plot.y() + 4.0, width, height);
         let bubble = gsk::RoundedRect::from_rect(bounds, 6.0);
         snapshot.push_rounded_clip(&bubble);
