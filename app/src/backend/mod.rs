@@ -3,12 +3,14 @@
 //! What lives here: `ui`'s narrow interface, done with `vmm-core` on worker threads. What does
 //! not: the window.
 
+mod disks;
 mod host;
 mod running;
 
 use std::collections::{HashMap, VecDeque};
 use std::error::Error as StdError;
 use std::io::{Read, Seek, SeekFrom};
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -16,9 +18,10 @@ use gettextrs::gettext;
 use gtk::gio;
 use parking_lot::Mutex;
 use ui::backend::{
-    Backend, Failure, Host, Listed, NewMachine, Problem, Progress, Running, Task, VmId,
+    Backend, DiskFacts, Failure, Host, Listed, NewMachine, Problem, Progress, Running, Task, VmId,
 };
-use vmm_core::block::create::{Preallocation, create_qcow2};
+use vmm_core::block::create::{Preallocation, create_qcow2, grow};
+use vmm_core::block::{Format, info};
 use vmm_core::definition::{Definition, DefinitionError, Discarded, Name, Store, Vm};
 use vmm_core::machine::Machine;
 use vmm_core::units::Bytes;
@@ -158,6 +161,36 @@ impl Backend for LocalBackend {
     fn purge(&self, id: &VmId) -> Task<Result<(), Failure>> {
         let discarded = self.take_discarded(id);
         self.work(move |store| store.purge(discarded?).map_err(failure))
+    }
+
+    fn disk(&self, file: PathBuf, format: Format) -> Task<Result<DiskFacts, Failure>> {
+        self.work(move |_| {
+            let image = info::info(&file, Some(format)).map_err(failure)?;
+            Ok(DiskFacts { size: image.virtual_size, used: image.actual_size })
+        })
+    }
+
+    fn create_disk(
+        &self,
+        id: &VmId,
+        size: Bytes,
+        preallocate: bool,
+        progress: Progress,
+    ) -> Task<Result<PathBuf, Failure>> {
+        let id = id.clone();
+        self.work(move |store| {
+            let vm = store.open_folder(&id.0).map_err(failure)?;
+            disks::create(&vm, size, preallocate, &progress)
+        })
+    }
+
+    fn grow_disk(&self, file: PathBuf, format: Format, size: Bytes) -> Task<Result<(), Failure>> {
+        self.work(move |_| grow(&file, Some(format), size).map_err(failure))
+    }
+
+    fn delete_disk(&self, id: &VmId, file: PathBuf) -> Task<Result<(), Failure>> {
+        let id = id.clone();
+        self.work(move |store| disks::delete(&store.open_folder(&id.0).map_err(failure)?, &file))
     }
 
     fn launch(&self, id: &VmId) -> Task<Result<Rc<dyn Running>, Failure>> {

@@ -16,6 +16,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use async_channel::{Receiver, Sender};
+use vmm_core::block::Format;
 use vmm_core::definition::{Definition, Name};
 use vmm_core::display::Display;
 use vmm_core::machine::{Command, Event, SerialPort, SerialStart};
@@ -85,6 +86,15 @@ pub struct NewMachine {
     pub disks: Vec<NewDisk>,
 }
 
+/// What is known of the disk in an image file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DiskFacts {
+    /// What the guest sees.
+    pub size: Bytes,
+    /// What the file takes up on the host.
+    pub used: Bytes,
+}
+
 /// All machines of this user.
 pub trait Backend {
     /// What this host has.
@@ -115,6 +125,25 @@ pub trait Backend {
 
     /// Deletes a discarded machine for good.
     fn purge(&self, id: &VmId) -> Task<Result<(), Failure>>;
+
+    /// Looks at a disk image of a machine; also while it runs.
+    fn disk(&self, file: PathBuf, format: Format) -> Task<Result<DiskFacts, Failure>>;
+
+    /// Makes a qcow2 disk in a machine's folder, for a drive to be added. Answers with the file's
+    /// name there.
+    fn create_disk(
+        &self,
+        id: &VmId,
+        size: Bytes,
+        preallocate: bool,
+        progress: Progress,
+    ) -> Task<Result<PathBuf, Failure>>;
+
+    /// Makes the disk in an image that is not in use larger.
+    fn grow_disk(&self, file: PathBuf, format: Format, size: Bytes) -> Task<Result<(), Failure>>;
+
+    /// Deletes an image in the folder of a machine that is off and has no drive with it any more.
+    fn delete_disk(&self, id: &VmId, file: PathBuf) -> Task<Result<(), Failure>>;
 
     /// Builds a machine, which then waits for [`Command::Start`].
     fn launch(&self, id: &VmId) -> Task<Result<Rc<dyn Running>, Failure>>;

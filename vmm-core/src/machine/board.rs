@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_channel::Sender;
 
 use super::config::{Boot, MachineConfig};
-use super::drives::Drives;
+use super::drives::{Drives, MediumRefused};
 use super::error::MachineError;
 use super::firmware_files::Bridges;
 use super::log::Log;
@@ -254,7 +254,7 @@ impl Board {
         drive: usize,
         medium: Option<&Path>,
         force: bool,
-    ) -> Result<(), String> {
+    ) -> Result<(), MediumRefused> {
         self.drives.change_medium(&self.ahci, drive, medium, force)
     }
 

@@ -21,6 +21,14 @@ enum Drive {
     Optical(Mutex<Option<PathBuf>>),
 }
 
+/// Why a medium was not changed.
+pub(super) enum MediumRefused {
+    /// The guest has locked the drive.
+    Held,
+    /// Another reason: a sentence for the user.
+    Because(String),
+}
+
 /// All drives, in the order of their ports.
 pub(super) struct Drives {
     drives: Vec<Drive>,
@@ -45,32 +53,28 @@ impl Drives {
     }
 
     /// Puts `path` into optical drive `index`, or empties it; with `force` even when the guest
-    /// has locked the tray. An error is a sentence for the user.
+    /// has locked the tray.
     pub(super) fn change_medium(
         &self,
         ahci: &Ahci,
         index: usize,
         path: Option<&Path>,
         force: bool,
-    ) -> Result<(), String> {
+    ) -> Result<(), MediumRefused> {
         let (Some(Drive::Optical(current)), Some(drive)) =
             (self.drives.get(index), ahci.optical(index))
         else {
-            return Err(format!("Drive {index} takes no media."));
+            return Err(MediumRefused::Because(format!("Drive {index} takes no media.")));
         };
         let medium = path
             .map(|path| OpticalMedium::open(path, self.ram.clone()))
             .transpose()
-            .map_err(|error| format!("{error}."))?
+            .map_err(|error| MediumRefused::Because(format!("{error}.")))?
             .map(|medium| medium as Arc<dyn BlockDevice>);
         if force {
             drive.force_medium(medium);
         } else {
-            drive.change_medium(medium).map_err(|_| {
-                "The guest has locked the drive. It was asked to give the medium free; eject it \
-                 in the guest, or force the change."
-                    .to_owned()
-            })?;
+            drive.change_medium(medium).map_err(|_| MediumRefused::Held)?;
         }
         *current.lock() = path.map(Path::to_path_buf);
         Ok(())

@@ -106,6 +106,12 @@ pub enum Event {
     Reset,
     /// A command could not be carried out; the text says why.
     Refused(String),
+    /// A medium could not be changed because the guest has locked the drive. It was asked to give
+    /// the medium free; [`Command::ChangeMedium`] with `force` does not wait for that.
+    MediumHeld {
+        /// Index of the drive.
+        drive: usize,
+    },
     /// Something is wrong that the machine can live with; the text says what, in a sentence.
     Warning(String),
     /// The medium of an optical drive changed, by command or because the guest ejected it.

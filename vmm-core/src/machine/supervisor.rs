@@ -8,6 +8,7 @@ use async_channel::{Receiver, Sender};
 use futures_lite::future::{block_on, or};
 
 use super::board::Board;
+use super::drives::MediumRefused;
 use super::error::MachineError;
 use super::message::{Command, Event, PauseReason, State, Statistics, StopReason};
 use super::subscribers::Subscribers;
@@ -215,7 +216,10 @@ impl Supervisor {
             (Command::ChangeMedium { drive, medium, force }, _) => {
                 match self.board.change_medium(drive, medium.as_deref(), force) {
                     Ok(()) => self.subscribers.tell(&Event::Medium { drive, medium }),
-                    Err(why) => self.refuse(why),
+                    Err(MediumRefused::Held) => {
+                        self.subscribers.tell(&Event::MediumHeld { drive });
+                    }
+                    Err(MediumRefused::Because(why)) => self.refuse(why),
                 }
             }
             (Command::Keys(keys), State::Running) => {
