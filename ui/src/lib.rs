@@ -8,3 +8,4 @@ pub mod backend;
 #[cfg(any(test, feature = "fake"))]
 pub mod fake;
 pub mod machines;
+pub mod wizard;

@@ -11,7 +11,8 @@ use vmm_core::units::Bytes;
 
 use super::machine::FakeMachine;
 use crate::backend::{
-    Backend, Failure, Host, Listed, NewMachine, Problem, Progress, Running, Task, VmId,
+    Backend, Failure, Host, Inspected, Listed, NewMachine, Problem, Progress, Running, Storage,
+    Task, VmId,
 };
 
 /// Machines in memory; clones share them. What it is asked is done at once, or in steps where
@@ -27,6 +28,9 @@ struct State {
     problems: RefCell<Vec<Problem>>,
     failing: RefCell<Option<Failure>>,
     made: Cell<u32>,
+    files: RefCell<BTreeMap<PathBuf, Result<Inspected, Failure>>>,
+    free: Cell<Option<Bytes>>,
+    created: RefCell<Vec<NewMachine>>,
 }
 
 impl FakeBackend {
@@ -59,6 +63,21 @@ impl FakeBackend {
     /// Lets the next thing asked fail.
     pub fn fail_next(&self, failure: Failure) {
         self.0.failing.replace(Some(failure));
+    }
+
+    /// Adds a file to be chosen, or what is wrong with it. There are no others.
+    pub fn add_file(&self, file: impl Into<PathBuf>, holds: Result<Inspected, Failure>) {
+        self.0.files.borrow_mut().insert(file.into(), holds);
+    }
+
+    /// How much is free from now on where new machines go.
+    pub fn set_free_space(&self, free: Bytes) {
+        self.0.free.set(Some(free));
+    }
+
+    /// What was made so far, as it was asked for.
+    pub fn created(&self) -> Vec<NewMachine> {
+        self.0.created.borrow().clone()
     }
 
     /// The definition of a machine as it is kept now.
@@ -144,8 +163,21 @@ impl Backend for FakeBackend {
         })
     }
 
+    fn inspect(&self, file: PathBuf) -> Task<Result<Inspected, Failure>> {
+        self.answer(|| {
+            let none = || Err(Failure::new(format!("“{}” does not exist.", file.display())));
+            self.0.files.borrow().get(&file).cloned().unwrap_or_else(none)
+        })
+    }
+
+    fn storage(&self) -> Task<Storage> {
+        let free = self.0.free.get().or(Some(Bytes::gib(200)));
+        Box::pin(async move { Storage { folder: "/fake".into(), free } })
+    }
+
     fn create(&self, machine: NewMachine, progress: Progress) -> Task<Result<Listed, Failure>> {
         self.work(progress, |this| {
+            this.0.created.borrow_mut().push(machine.clone());
             let definition = machine.definition;
             let id = this.add(definition.clone());
             Ok(Self::listed(&id, &Ok(definition)))

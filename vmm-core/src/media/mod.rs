@@ -56,15 +56,18 @@ pub fn medium(path: &Path) -> Result<Medium, ImageError> {
     Ok(Medium { path: path.to_path_buf(), size: Bytes(file.len()), volume, boot })
 }
 
-/// Looks at the file at `path`, whichever of the two it is.
+/// Looks at the file at `path`, whichever of the two it is. One called `.iso` must be a medium.
 ///
 /// # Errors
 /// When it is neither, or cannot be read.
 pub fn inspect(path: &Path) -> Result<Found, ImageError> {
+    let called_medium = path.extension().is_some_and(|name| name.eq_ignore_ascii_case("iso"));
     match medium(path) {
         Ok(medium) => Ok(Found::Medium(medium)),
-        // Many disk images have a name that tells what they are, but none has to.
-        Err(ImageError::NotAMedium { .. }) => info::info(path, None).map(Found::Disk),
+        // Nearly anything can be a raw disk.
+        Err(ImageError::NotAMedium { .. }) if !called_medium => {
+            info::info(path, None).map(Found::Disk)
+        }
         Err(error) => Err(error),
     }
 }

@@ -124,6 +124,9 @@ fn what_is_no_medium_may_be_a_disk() {
     let truncated = &iso(40, BOTH)[..30 * SECTOR];
     assert!(matches!(with(truncated, inspect), Err(ImageError::TruncatedMedium { .. })));
     let folder = tempfile::tempdir().unwrap();
+    let called = folder.path().join("disk.ISO");
+    std::fs::write(&called, [0; 4096]).unwrap();
+    assert!(matches!(inspect(&called), Err(ImageError::NotAMedium { .. })));
     assert!(matches!(inspect(folder.path()), Err(ImageError::Directory(_))));
     assert!(matches!(inspect(&folder.path().join("no")), Err(ImageError::NotFound(_))));
 }

@@ -1,0 +1,4 @@
+//! The New VM wizard.
+
+mod model;
+mod size;
