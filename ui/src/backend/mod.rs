@@ -20,6 +20,8 @@ use vmm_core::block::Format;
 use vmm_core::definition::{Definition, Name};
 use vmm_core::display::Display;
 use vmm_core::machine::{Command, Event, SerialPort, SerialStart};
+use vmm_core::media::Found;
+use vmm_core::media::osinfo::OperatingSystem;
 use vmm_core::units::Bytes;
 
 pub use self::failure::{Failure, sentence};
@@ -95,6 +97,24 @@ pub struct DiskFacts {
     pub used: Bytes,
 }
 
+/// What a file holds that somebody chose for a new machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inspected {
+    /// An ISO image or a disk image.
+    pub found: Found,
+    /// The system on it, when that is known.
+    pub system: Option<OperatingSystem>,
+}
+
+/// Where new machines go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Storage {
+    /// The folder in which each gets one of its own.
+    pub folder: PathBuf,
+    /// What is free there; `None` when that is not known.
+    pub free: Option<Bytes>,
+}
+
 /// All machines of this user.
 pub trait Backend {
     /// What this host has.
@@ -105,6 +125,12 @@ pub trait Backend {
 
     /// Every machine, those that cannot be read included.
     fn list(&self) -> Task<Result<Vec<Listed>, Failure>>;
+
+    /// Looks at a file that may become a machine's medium or disk.
+    fn inspect(&self, file: PathBuf) -> Task<Result<Inspected, Failure>>;
+
+    /// Where a machine made now would go.
+    fn storage(&self) -> Task<Storage>;
 
     /// Makes a machine with its disks: all of it, or, when that fails or is cancelled, nothing.
     fn create(&self, machine: NewMachine, progress: Progress) -> Task<Result<Listed, Failure>>;

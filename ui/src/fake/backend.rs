@@ -12,7 +12,8 @@ use vmm_core::units::Bytes;
 
 use super::machine::FakeMachine;
 use crate::backend::{
-    Backend, DiskFacts, Failure, Host, Listed, NewMachine, Problem, Progress, Running, Task, VmId,
+    Backend, DiskFacts, Failure, Host, Inspected, Listed, NewMachine, Problem, Progress, Running,
+    Storage, Task, VmId,
 };
 
 /// Machines in memory; clones share them. What it is asked is done at once, or in steps where
@@ -30,6 +31,9 @@ struct State {
     made: Cell<u32>,
     /// Images that were made, grown, deleted or damaged, by their whole paths.
     disks: RefCell<BTreeMap<PathBuf, Result<DiskFacts, Failure>>>,
+    files: RefCell<BTreeMap<PathBuf, Result<Inspected, Failure>>>,
+    free: Cell<Option<Bytes>>,
+    created: RefCell<Vec<NewMachine>>,
 }
 
 impl FakeBackend {
@@ -72,6 +76,21 @@ impl FakeBackend {
     /// Whether the disk image `file` was deleted.
     pub fn is_deleted(&self, file: impl AsRef<Path>) -> bool {
         self.0.disks.borrow().get(file.as_ref()).is_some_and(Result::is_err)
+    }
+
+    /// Adds a file to be chosen, or what is wrong with it. There are no others.
+    pub fn add_file(&self, file: impl Into<PathBuf>, holds: Result<Inspected, Failure>) {
+        self.0.files.borrow_mut().insert(file.into(), holds);
+    }
+
+    /// How much is free from now on where new machines go.
+    pub fn set_free_space(&self, free: Bytes) {
+        self.0.free.set(Some(free));
+    }
+
+    /// What was made so far, as it was asked for.
+    pub fn created(&self) -> Vec<NewMachine> {
+        self.0.created.borrow().clone()
     }
 
     /// The definition of a machine as it is kept now.
@@ -157,8 +176,21 @@ impl Backend for FakeBackend {
         })
     }
 
+    fn inspect(&self, file: PathBuf) -> Task<Result<Inspected, Failure>> {
+        self.answer(|| {
+            let none = || Err(Failure::new(format!("“{}” does not exist.", file.display())));
+            self.0.files.borrow().get(&file).cloned().unwrap_or_else(none)
+        })
+    }
+
+    fn storage(&self) -> Task<Storage> {
+        let free = self.0.free.get().or(Some(Bytes::gib(200)));
+        Box::pin(async move { Storage { folder: "/fake".into(), free } })
+    }
+
     fn create(&self, machine: NewMachine, progress: Progress) -> Task<Result<Listed, Failure>> {
         self.work(progress, |this| {
+            this.0.created.borrow_mut().push(machine.clone());
             let definition = machine.definition;
             let id = this.add(definition.clone());
             Ok(Self::listed(&id, &Ok(definition)))

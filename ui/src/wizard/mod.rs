@@ -1,3 +1,8 @@
+//! The New VM wizard.
+
+mod model;
+pub(crate) mod size;
+
 use crate::machines::{Machines, Vm};
 pub fn present(
     _p: &adw::ApplicationWindow,
