@@ -14,6 +14,7 @@ pub mod fake;
 pub mod machines;
 pub mod overview;
 pub mod preferences;
+pub mod settings;
 pub mod shortcuts;
 pub mod sidebar;
 pub mod vm_page;
