@@ -4,6 +4,7 @@ pub(crate) mod boot;
 pub(crate) mod clone;
 pub(crate) mod delete;
 pub(crate) mod disk;
+pub(crate) mod generate;
 pub(crate) mod hardware;
 pub(crate) mod list;
 pub(crate) mod new;

@@ -36,17 +36,6 @@ pub struct Preferences {
     settings: gio::Settings,
 }
 
-/// The window as it was when it was closed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct WindowState {
-    /// Logical pixels, when not maximized.
-    pub width: i32,
-    /// Logical pixels, when not maximized.
-    pub height: i32,
-    /// Whether it fills the monitor.
-    pub maximized: bool,
-}
-
 impl Preferences {
     /// Those of this user; the same for all of the GUI's thread.
     pub fn shared() -> Self {
@@ -142,20 +131,15 @@ impl Preferences {
         self.keep(self.settings.set_strv("recent-isos", paths));
     }
 
-    /// The window as it was.
-    pub fn window_state(&self) -> WindowState {
-        WindowState {
-            width: self.settings.int("window-width"),
-            height: self.settings.int("window-height"),
-            maximized: self.settings.boolean("window-maximized"),
+    /// Gives a window the size it had last, and remembers it from now on.
+    pub fn bind_window(&self, window: &impl IsA<gtk::Window>) {
+        for (key, property) in [
+            ("window-width", "default-width"),
+            ("window-height", "default-height"),
+            ("window-maximized", "maximized"),
+        ] {
+            self.settings.bind(key, window.as_ref(), property).build();
         }
-    }
-
-    /// Remembers the window as it is.
-    pub fn set_window_state(&self, state: WindowState) {
-        self.keep(self.settings.set_int("window-width", state.width.max(1)));
-        self.keep(self.settings.set_int("window-height", state.height.max(1)));
-        self.keep(self.settings.set_boolean("window-maximized", state.maximized));
     }
 
     /// The folder of the machine shown last.

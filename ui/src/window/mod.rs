@@ -24,6 +24,7 @@ use self::layout::Layout;
 use crate::backend::{Failure, Problem, VmId};
 use crate::dialogs::show_failure;
 use crate::machines::{Machines, Status, Vm};
+use crate::preferences::Preferences;
 use crate::sidebar::{Sidebar, SidebarInit, SidebarInput, SidebarOutput};
 use crate::vm_page::VmPage;
 
@@ -39,6 +40,8 @@ pub enum WindowInput {
     Activated(Vm),
     /// Choose this machine and show it.
     Show(Vm),
+    /// Choose the machine that was shown last time.
+    Restore(Vm),
     /// Do something with the chosen machine.
     Vm(VmAction),
     /// Do something with the window.
@@ -97,8 +100,6 @@ impl Component for Window {
     fn init_root() -> Self::Root {
         adw::ApplicationWindow::builder()
             .title("Berth")
-            .default_width(1080)
-            .default_height(720)
             .width_request(360)
             .height_request(294)
             .build()
@@ -116,7 +117,14 @@ impl Component for Window {
                 SidebarOutput::Activated(vm) => WindowInput::Activated(vm),
             });
         let layout = Layout::new(&root, sidebar.widget(), &machines);
+        Preferences::shared().bind_window(&root);
         sidebar.model().search_bar().set_key_capture_widget(Some(sidebar.widget()));
+        let input = sender.input_sender().clone();
+        layout.overview.connect_machine_activated(move |_, machine| {
+            if let Some(vm) = machine.downcast_ref::<Vm>() {
+                input.emit(WindowInput::Show(vm.clone()));
+            }
+        });
         let vm_actions = install_actions(&root, &sender);
         watch(&root, &machines, &sender);
         drop_target(&root, &sender);
@@ -145,8 +153,11 @@ impl Component for Window {
             WindowInput::Show(vm) => {
                 self.sidebar.emit(SidebarInput::Select(vm.clone()));
                 self.select(Some(vm), &sender);
+                self.layout.set_overview(false);
                 self.layout.show_content();
+                self.refresh();
             }
+            WindowInput::Restore(vm) => self.sidebar.emit(SidebarInput::Select(vm)),
             WindowInput::Vm(action) => self.vm_action(action, root, &sender),
             WindowInput::Win(action) => self.win_action(action, root, &sender),
             WindowInput::Page(name) => {
@@ -188,6 +199,7 @@ impl Window {
         self.layout.set_overview(false);
         self.selected = vm;
         if let Some(vm) = &self.selected {
+            Preferences::shared().set_selected_machine(vm.id().0.to_str());
             let page = self.pages.entry(vm.id()).or_insert_with(|| {
                 let page = Rc::new(VmPage::new(vm, &self.machines));
                 self.layout.add_page(page.widget());
@@ -222,9 +234,13 @@ impl Window {
             stays
         });
         let (machines, input) = (self.machines.clone(), sender.input_sender().clone());
+        let last = Preferences::shared().selected_machine().filter(|_| all.is_empty());
         glib::spawn_future_local(async move {
             if let Err(failure) = machines.reload().await {
                 input.emit(WindowInput::Failed(gettext("The Machines Cannot Be Listed"), failure));
+            }
+            if let Some(vm) = last.and_then(|last| machines.find(&VmId(last.into()))) {
+                input.emit(WindowInput::Restore(vm));
             }
             input.emit(WindowInput::Problems(machines.backend().problems().await));
         });

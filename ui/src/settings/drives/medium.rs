@@ -13,6 +13,7 @@ use vmm_core::machine::Command;
 
 use super::edit::running_drive;
 use super::facts;
+use crate::machines::Status;
 use crate::preferences::Preferences;
 use crate::settings::context::Context;
 
@@ -56,10 +57,17 @@ pub(super) async fn change(
 pub(super) async fn force(context: Rc<Context>, wishes: Wishes, drive: usize) {
     let Some(medium) = wishes.borrow_mut().remove(&drive) else { return };
     let Some(parent) = context.parent() else { return };
-    let body = gettext(
-        "The guest uses the medium and was asked to give it free. Forcing the change is like \
-         pulling it out of the drive: what the guest reads from it then fails.",
-    );
+    let body = if context.vm.status() == Status::Paused {
+        gettext(
+            "The guest uses the medium, and cannot give it free while it is paused. Forcing the \
+             change is like pulling it out of the drive: what the guest reads from it then fails.",
+        )
+    } else {
+        gettext(
+            "The guest uses the medium and did not give it free when asked to. Forcing the change \
+             is like pulling it out of the drive: what the guest reads from it then fails.",
+        )
+    };
     let dialog = adw::AlertDialog::new(Some(&gettext("The Drive Is Locked")), Some(&body));
     dialog.add_responses(&[("cancel", &gettext("_Cancel")), ("force", &gettext("_Force"))]);
     dialog.set_response_appearance("force", adw::ResponseAppearance::Destructive);
