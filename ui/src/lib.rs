@@ -4,8 +4,19 @@
 //! not: running machines, which is done behind a narrow interface, so that all of this also runs
 //! against a fake of it. The program, `app`, puts both together.
 
+pub mod about;
+pub mod application;
 pub mod backend;
+pub mod dialogs;
+pub mod display;
 #[cfg(any(test, feature = "fake"))]
 pub mod fake;
 pub mod machines;
+pub mod overview;
+pub mod preferences;
+pub mod shortcuts;
+pub mod sidebar;
+pub mod vm_page;
+pub mod welcome;
+pub mod window;
 pub mod wizard;

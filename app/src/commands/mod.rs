@@ -6,6 +6,7 @@ pub(crate) mod disk;
 pub(crate) mod hardware;
 pub(crate) mod list;
 pub(crate) mod new;
+pub(crate) mod open;
 pub(crate) mod run;
 pub(crate) mod show;
 
@@ -19,7 +20,7 @@ use crate::report::printable;
 pub(crate) type Result<T, E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
 
 /// The machines of this user.
-fn store() -> Result<Store> {
+pub(crate) fn store() -> Result<Store> {
     Ok(Store::open(Store::default_root()?))
 }
 

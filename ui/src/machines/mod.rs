@@ -5,6 +5,7 @@
 //! the [`Backend`](crate::backend::Backend)'s.
 
 mod collection;
+mod farewell;
 mod status;
 mod vm;
 

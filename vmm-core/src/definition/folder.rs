@@ -7,7 +7,7 @@ pub(super) const DEFINITION: &str = "machine.toml";
 /// The variables of the UEFI firmware.
 pub(super) const VARIABLES: &str = "VARS.fd";
 /// What the firmware and the machine had to say.
-pub(super) const LOG: &str = "berth.log";
+pub const LOG: &str = "berth.log";
 /// Locked while the machine runs.
 pub(super) const LOCK: &str = "lock";
 /// In the store: locked while it changes.

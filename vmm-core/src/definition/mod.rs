@@ -31,6 +31,7 @@ mod store;
 mod vm;
 
 pub use error::{Damage, DefinitionError};
+pub use folder::LOG;
 pub use lock::VmLock;
 pub use model::{
     Definition, Drive, Firmware, Invalid, MAX_CPUS, MAX_DRIVES, MAX_NAME, MEMORY_UNIT, MIN_MEMORY,

@@ -40,6 +40,11 @@ impl Store {
         Self { root: root.into() }
     }
 
+    /// The folder of all machines.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// `$XDG_DATA_HOME/berth`, by default `~/.local/share/berth`.
     ///
     /// # Errors

@@ -1,0 +1,216 @@
+//! The machines of this user, as the window asks for them.
+//!
+//! What lives here: `ui`'s narrow interface, done with `vmm-core` on worker threads. What does
+//! not: the window.
+
+mod host;
+mod media;
+mod running;
+
+use std::error::Error as StdError;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use gettextrs::gettext;
+use gtk::{gio, glib};
+use ui::backend::{
+    Backend, Failure, Host, Inspected, Listed, NewMachine, Problem, Progress, Running, Storage,
+    Task, VmId,
+};
+use vmm_core::block::create::{Preallocation, create_qcow2};
+use vmm_core::definition::{Definition, DefinitionError, Name, Store, Vm};
+use vmm_core::machine::Machine;
+
+use self::running::LocalMachine;
+
+/// Most of a log that is shown.
+const LOG_BYTES: u64 = 1 << 20;
+
+/// The machines in this user's store, run in this process.
+pub(crate) struct LocalBackend {
+    store: Store,
+}
+
+impl LocalBackend {
+    /// The machines in `store`.
+    pub(crate) fn new(store: Store) -> Self {
+        Self { store }
+    }
+
+    /// Does `work` on a worker thread.
+    fn work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Store) -> Result<T, Failure> + Send + 'static,
+    ) -> Task<Result<T, Failure>> {
+        let store = self.store.clone();
+        let task = gio::spawn_blocking(move || work(&store));
+        Box::pin(async {
+            task.await.unwrap_or_else(|_| {
+                Err(Failure::new(gettext("Berth met a defect of its own; please report it.")))
+            })
+        })
+    }
+}
+
+impl Backend for LocalBackend {
+    fn host(&self) -> Host {
+        host::host()
+    }
+
+    fn problems(&self) -> Task<Vec<Problem>> {
+        let task = gio::spawn_blocking(host::problems);
+        Box::pin(async { task.await.unwrap_or_default() })
+    }
+
+    fn list(&self) -> Task<Result<Vec<Listed>, Failure>> {
+        self.work(|store| {
+            let entries = store.list().map_err(failure)?;
+            let root = store.root();
+            Ok(entries
+                .into_iter()
+                .map(|entry| match entry.vm {
+                    Ok(vm) => listed(&vm),
+                    Err(error) => Listed {
+                        folder: root.join(&entry.folder),
+                        id: VmId(entry.folder),
+                        definition: Err(failure(error)),
+                        elsewhere: false,
+                    },
+                })
+                .collect())
+        })
+    }
+
+    fn inspect(&self, file: PathBuf) -> Task<Result<Inspected, Failure>> {
+        let languages: Vec<String> =
+            glib::language_names().iter().map(ToString::to_string).collect();
+        self.work(move |_| media::inspect(&file, &languages))
+    }
+
+    fn storage(&self) -> Task<Storage> {
+        let storage = self.work(|store| Ok(media::storage(store)));
+        let folder = self.store.root().to_path_buf();
+        Box::pin(async { storage.await.unwrap_or(Storage { folder, free: None }) })
+    }
+
+    fn create(&self, machine: NewMachine, progress: Progress) -> Task<Result<Listed, Failure>> {
+        self.work(move |store| {
+            let total: u64 = machine.disks.iter().map(|disk| disk.size.0).sum();
+            let mut before = 0;
+            let made = store.create(&machine.definition, |folder| {
+                for disk in &machine.disks {
+                    let preallocation = match disk.preallocate {
+                        true => Preallocation::Full,
+                        false => Preallocation::None,
+                    };
+                    let mut report =
+                        |done: vmm_core::units::Bytes, _| progress.report(before + done.0, total);
+                    let path = folder.join(&disk.file);
+                    create_qcow2(&path, disk.size, preallocation, None, &mut report)?;
+                    before += disk.size.0;
+                }
+                Ok(())
+            });
+            let vm = made.map_err(|error| cancelled_or(error, &progress))?;
+            Ok(listed(&vm))
+        })
+    }
+
+    fn save(&self, id: &VmId, definition: Definition) -> Task<Result<(), Failure>> {
+        let id = id.clone();
+        self.work(move |store| {
+            let mut vm = store.open_folder(&id.0).map_err(failure)?;
+            store.save(&mut vm, &definition).map_err(failure)
+        })
+    }
+
+    fn duplicate(
+        &self,
+        id: &VmId,
+        name: Name,
+        progress: Progress,
+    ) -> Task<Result<Listed, Failure>> {
+        let id = id.clone();
+        self.work(move |store| {
+            let vm = store.open_folder(&id.0).map_err(failure)?;
+            let mut report = |done: vmm_core::units::Bytes, total: vmm_core::units::Bytes| {
+                progress.report(done.0, total.0)
+            };
+            let _ = (vm, name, &mut report, store);
+            Err(Failure::new("soon"))
+        })
+    }
+
+    fn discard(&self, id: &VmId) -> Task<Result<(), Failure>> {
+        let id = id.clone();
+        self.work(move |store| {
+            let vm = store.open_folder(&id.0).map_err(failure)?;
+            store.delete(&vm).map_err(failure)
+        })
+    }
+
+    fn restore(&self, id: &VmId) -> Task<Result<Listed, Failure>> {
+        let id = id.clone();
+        self.work(move |store| {
+            let _ = (id, store);
+            Err(Failure::new("soon"))
+        })
+    }
+
+    fn purge(&self, id: &VmId) -> Task<Result<(), Failure>> {
+        let id = id.clone();
+        self.work(move |store| {
+            let _ = (id, store);
+            Ok(())
+        })
+    }
+
+    fn launch(&self, id: &VmId) -> Task<Result<Rc<dyn Running>, Failure>> {
+        let id = id.clone();
+        let built = self.work(move |store| {
+            let vm = store.open_folder(&id.0).map_err(failure)?;
+            let lock = vm.lock().map_err(failure)?;
+            Machine::holding(&vm.machine_config(), lock).map_err(failure)
+        });
+        Box::pin(async { Ok(Rc::new(LocalMachine::new(built.await?)) as Rc<dyn Running>) })
+    }
+
+    fn log(&self, id: &VmId) -> Task<Result<String, Failure>> {
+        let id = id.clone();
+        self.work(move |store| {
+            let path = store.root().join(&id.0).join(vmm_core::definition::LOG);
+            let mut file = match std::fs::File::open(&path) {
+                Ok(file) => file,
+                // It has not been started yet.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                    return Ok(String::new());
+                }
+                Err(error) => return Err(failure(error)),
+            };
+            let length = file.metadata().map_err(failure)?.len();
+            file.seek(SeekFrom::Start(length.saturating_sub(LOG_BYTES))).map_err(failure)?;
+            let mut bytes = Vec::new();
+            file.take(LOG_BYTES).read_to_end(&mut bytes).map_err(failure)?;
+            Ok(String::from_utf8_lossy(&bytes).replace('\0', "\u{fffd}"))
+        })
+    }
+}
+
+fn listed(vm: &Vm) -> Listed {
+    Listed {
+        id: VmId(vm.folder().file_name().unwrap_or_default().to_owned()),
+        folder: vm.folder().to_owned(),
+        definition: Ok(vm.definition().clone()),
+        elsewhere: vm.is_running(),
+    }
+}
+
+fn failure(error: impl StdError + 'static) -> Failure {
+    Failure::from_error(&error)
+}
+
+/// What ended something that could be cancelled.
+fn cancelled_or(error: DefinitionError, progress: &Progress) -> Failure {
+    if progress.is_cancelled() { Failure::cancelled() } else { failure(error) }
+}
