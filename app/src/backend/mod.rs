@@ -5,6 +5,7 @@
 
 mod disks;
 mod host;
+mod media;
 mod running;
 
 use std::collections::{HashMap, VecDeque};
@@ -15,10 +16,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use gettextrs::gettext;
-use gtk::gio;
+use gtk::{gio, glib};
 use parking_lot::Mutex;
 use ui::backend::{
-    Backend, DiskFacts, Failure, Host, Listed, NewMachine, Problem, Progress, Running, Task, VmId,
+    Backend, DiskFacts, Failure, Host, Inspected, Listed, NewMachine, Problem, Progress, Running,
+    Storage, Task, VmId,
 };
 use vmm_core::block::create::{Preallocation, create_qcow2, grow};
 use vmm_core::block::{Format, info};
@@ -93,6 +95,18 @@ impl Backend for LocalBackend {
                 })
                 .collect())
         })
+    }
+
+    fn inspect(&self, file: PathBuf) -> Task<Result<Inspected, Failure>> {
+        let languages: Vec<String> =
+            glib::language_names().iter().map(ToString::to_string).collect();
+        self.work(move |_| media::inspect(&file, &languages))
+    }
+
+    fn storage(&self) -> Task<Storage> {
+        let storage = self.work(|store| Ok(media::storage(store)));
+        let folder = self.store.root().to_path_buf();
+        Box::pin(async { storage.await.unwrap_or(Storage { folder, free: None }) })
     }
 
     fn create(&self, machine: NewMachine, progress: Progress) -> Task<Result<Listed, Failure>> {

@@ -7,21 +7,30 @@ const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 const TIB: u64 = 1 << 40;
 
-/// A size with the unit that suits it, such as “2 GiB” or “1.5 GiB”; at most two digits after the
-/// point.
+/// A size with the unit that suits it, such as “2 GiB” or “1.5 GiB”, cut after two digits behind
+/// the point.
 pub(crate) fn text(size: Bytes) -> String {
-    let (unit, of) = match size.0 {
-        TIB.. => (gettext("{n} TiB"), TIB),
-        GIB.. => (gettext("{n} GiB"), GIB),
-        MIB.. => (gettext("{n} MiB"), MIB),
-        _ => (gettext("{n} KiB"), 1 << 10),
-    };
-    unit.replace("{n}", &number(size.0, of))
+    match size.0 {
+        TIB.. => in_unit(&gettext("{n} TiB"), size.0, TIB),
+        GIB.. => in_unit(&gettext("{n} GiB"), size.0, GIB),
+        MIB.. => in_unit(&gettext("{n} MiB"), size.0, MIB),
+        _ => in_unit(&gettext("{n} KiB"), size.0, 1 << 10),
+    }
 }
 
-fn number(bytes: u64, unit: u64) -> String {
-    let text = format!("{:.2}", bytes as f64 / unit as f64);
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+/// A size to be read again: in MiB where anything else would leave some out.
+pub(super) fn exact(size: Bytes) -> String {
+    let is_short = |unit: u64| size.0 >= unit && (size.0 % unit * 100).is_multiple_of(unit);
+    if is_short(TIB) || is_short(GIB) {
+        return text(size);
+    }
+    in_unit(&gettext("{n} MiB"), size.0, MIB)
+}
+
+fn in_unit(text: &str, bytes: u64, unit: u64) -> String {
+    let (whole, rest) = (bytes / unit, bytes % unit * 100 / unit);
+    let number = format!("{whole}.{rest:02}");
+    text.replace("{n}", number.trim_end_matches('0').trim_end_matches('.'))
 }
 
 /// Reads a size: a number, whole or with a point or comma, and a unit (`M`, `MiB`, `GB` …, all
@@ -103,22 +112,33 @@ mod tests {
             (Bytes::mib(1536), "1.5 GiB"),
             (Bytes::mib(2304), "2.25 GiB"),
             (Bytes::gib(2048), "2 TiB"),
+            (Bytes::mib(1153), "1153 MiB"),
+            (Bytes::mib(1024 * 1024 + 512), "1049088 MiB"),
+            (Bytes(1 << 19), "0.5 MiB"),
         ] {
-            assert_eq!(text(size), shown);
+            assert_eq!(exact(size), shown);
             assert_eq!(parse(shown, Bytes::gib(1)), Some(size));
         }
     }
 
     #[test]
+    fn what_is_only_shown_is_cut() {
+        assert_eq!(text(Bytes::mib(1153)), "1.12 GiB");
+        assert_eq!(text(Bytes(0)), "0 KiB");
+        assert_eq!(text(Bytes(u64::MAX)), "16777215.99 TiB");
+    }
+
+    #[test]
     fn every_step_of_the_slider_moves_on() {
-        let scale = Doublings { notches: 8 };
+        let scale = Doublings { notches: 4 };
         let mut size = 64 << 20;
         while size < 1 << 40 {
-            let up = scale.size(scale.position(size) + 0.125);
+            let up = scale.size(scale.position(size) + 0.25);
             assert!(up > size && up <= size + size / 4, "{size} → {up}");
-            let down = scale.size(scale.position(up) - 0.125);
+            let down = scale.size(scale.position(up) - 0.25);
             assert!(down < up, "{up} → {down}");
             assert_eq!(scale.size(scale.position(up)), up);
+            assert_eq!(parse(&exact(Bytes(up)), Bytes::gib(1)), Some(Bytes(up)));
             size = up;
         }
     }

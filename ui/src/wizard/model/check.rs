@@ -1,7 +1,7 @@
 //! What is wrong, or to be said, about what was typed.
 
 use gettextrs::{gettext, ngettext};
-use vmm_core::definition::{Firmware, Invalid, MAX_CPUS, MIN_MEMORY, Name};
+use vmm_core::definition::{Firmware, Invalid, MIN_MEMORY, Name};
 use vmm_core::media::BootKinds;
 use vmm_core::units::Bytes;
 

@@ -19,9 +19,9 @@ impl Draft {
     pub(in crate::wizard) fn suggest(&mut self) {
         let (memory, cpus, disk) =
             (self.suggested_memory(), self.suggested_cpus(), self.suggested_disk());
-        self.memory.suggest(size::text(memory));
+        self.memory.suggest(size::exact(memory));
         self.cpus.suggest(cpus.to_string());
-        self.disk.suggest(size::text(disk));
+        self.disk.suggest(size::exact(disk));
         let name = self.suggested_name();
         self.name.suggest(name);
         let firmware = self.suggested_firmware();
