@@ -15,6 +15,7 @@ pub mod fake;
 pub mod machines;
 pub mod preferences;
 pub mod resources;
+pub mod settings;
 pub mod shortcuts;
 pub mod sidebar;
 pub mod vm_page;

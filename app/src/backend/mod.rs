@@ -3,22 +3,27 @@
 //! What lives here: `ui`'s narrow interface, done with `vmm-core` on worker threads. What does
 //! not: the window.
 
+mod disks;
 mod host;
+mod media;
 mod running;
 
 use std::collections::{HashMap, VecDeque};
 use std::error::Error as StdError;
 use std::io::{Read, Seek, SeekFrom};
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use gettextrs::gettext;
-use gtk::gio;
+use gtk::{gio, glib};
 use parking_lot::Mutex;
 use ui::backend::{
-    Backend, Failure, Host, Listed, NewMachine, Problem, Progress, Running, Task, VmId,
+    Backend, DiskFacts, Failure, Host, Inspected, Listed, NewMachine, Problem, Progress, Running,
+    Storage, Task, VmId,
 };
-use vmm_core::block::create::{Preallocation, create_qcow2};
+use vmm_core::block::create::{Preallocation, create_qcow2, grow};
+use vmm_core::block::{Format, info};
 use vmm_core::definition::{Definition, DefinitionError, Discarded, Name, Store, Vm};
 use vmm_core::machine::Machine;
 use vmm_core::units::Bytes;
@@ -92,6 +97,18 @@ impl Backend for LocalBackend {
         })
     }
 
+    fn inspect(&self, file: PathBuf) -> Task<Result<Inspected, Failure>> {
+        let languages: Vec<String> =
+            glib::language_names().iter().map(ToString::to_string).collect();
+        self.work(move |_| media::inspect(&file, &languages))
+    }
+
+    fn storage(&self) -> Task<Storage> {
+        let storage = self.work(|store| Ok(media::storage(store)));
+        let folder = self.store.root().to_path_buf();
+        Box::pin(async { storage.await.unwrap_or(Storage { folder, free: None }) })
+    }
+
     fn create(&self, machine: NewMachine, progress: Progress) -> Task<Result<Listed, Failure>> {
         self.work(move |store| {
             let total: u64 = machine.disks.iter().map(|disk| disk.size.0).sum();
@@ -158,6 +175,36 @@ impl Backend for LocalBackend {
     fn purge(&self, id: &VmId) -> Task<Result<(), Failure>> {
         let discarded = self.take_discarded(id);
         self.work(move |store| store.purge(discarded?).map_err(failure))
+    }
+
+    fn disk(&self, file: PathBuf, format: Format) -> Task<Result<DiskFacts, Failure>> {
+        self.work(move |_| {
+            let image = info::info(&file, Some(format)).map_err(failure)?;
+            Ok(DiskFacts { size: image.virtual_size, used: image.actual_size })
+        })
+    }
+
+    fn create_disk(
+        &self,
+        id: &VmId,
+        size: Bytes,
+        preallocate: bool,
+        progress: Progress,
+    ) -> Task<Result<PathBuf, Failure>> {
+        let id = id.clone();
+        self.work(move |store| {
+            let vm = store.open_folder(&id.0).map_err(failure)?;
+            disks::create(&vm, size, preallocate, &progress)
+        })
+    }
+
+    fn grow_disk(&self, file: PathBuf, format: Format, size: Bytes) -> Task<Result<(), Failure>> {
+        self.work(move |_| grow(&file, Some(format), size).map_err(failure))
+    }
+
+    fn delete_disk(&self, id: &VmId, file: PathBuf) -> Task<Result<(), Failure>> {
+        let id = id.clone();
+        self.work(move |store| disks::delete(&store.open_folder(&id.0).map_err(failure)?, &file))
     }
 
     fn launch(&self, id: &VmId) -> Task<Result<Rc<dyn Running>, Failure>> {

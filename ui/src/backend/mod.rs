@@ -16,9 +16,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use async_channel::{Receiver, Sender};
+use vmm_core::block::Format;
 use vmm_core::definition::{Definition, Name};
 use vmm_core::display::Display;
 use vmm_core::machine::{Command, Event, SerialPort, SerialStart};
+use vmm_core::media::Found;
+use vmm_core::media::osinfo::OperatingSystem;
 use vmm_core::units::Bytes;
 
 pub use self::failure::{Failure, sentence};
@@ -85,6 +88,33 @@ pub struct NewMachine {
     pub disks: Vec<NewDisk>,
 }
 
+/// What is known of the disk in an image file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DiskFacts {
+    /// What the guest sees.
+    pub size: Bytes,
+    /// What the file takes up on the host.
+    pub used: Bytes,
+}
+
+/// What a file holds that somebody chose for a new machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inspected {
+    /// An ISO image or a disk image.
+    pub found: Found,
+    /// The system on it, when that is known.
+    pub system: Option<OperatingSystem>,
+}
+
+/// Where new machines go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Storage {
+    /// The folder in which each gets one of its own.
+    pub folder: PathBuf,
+    /// What is free there; `None` when that is not known.
+    pub free: Option<Bytes>,
+}
+
 /// All machines of this user.
 pub trait Backend {
     /// What this host has.
@@ -95,6 +125,12 @@ pub trait Backend {
 
     /// Every machine, those that cannot be read included.
     fn list(&self) -> Task<Result<Vec<Listed>, Failure>>;
+
+    /// Looks at a file that may become a machine's medium or disk.
+    fn inspect(&self, file: PathBuf) -> Task<Result<Inspected, Failure>>;
+
+    /// Where a machine made now would go.
+    fn storage(&self) -> Task<Storage>;
 
     /// Makes a machine with its disks: all of it, or, when that fails or is cancelled, nothing.
     fn create(&self, machine: NewMachine, progress: Progress) -> Task<Result<Listed, Failure>>;
@@ -115,6 +151,25 @@ pub trait Backend {
 
     /// Deletes a discarded machine for good.
     fn purge(&self, id: &VmId) -> Task<Result<(), Failure>>;
+
+    /// Looks at a disk image of a machine; also while it runs.
+    fn disk(&self, file: PathBuf, format: Format) -> Task<Result<DiskFacts, Failure>>;
+
+    /// Makes a qcow2 disk in a machine's folder, for a drive to be added. Answers with the file's
+    /// name there.
+    fn create_disk(
+        &self,
+        id: &VmId,
+        size: Bytes,
+        preallocate: bool,
+        progress: Progress,
+    ) -> Task<Result<PathBuf, Failure>>;
+
+    /// Makes the disk in an image that is not in use larger.
+    fn grow_disk(&self, file: PathBuf, format: Format, size: Bytes) -> Task<Result<(), Failure>>;
+
+    /// Deletes an image in the folder of a machine that is off and has no drive with it any more.
+    fn delete_disk(&self, id: &VmId, file: PathBuf) -> Task<Result<(), Failure>>;
 
     /// Builds a machine, which then waits for [`Command::Start`].
     fn launch(&self, id: &VmId) -> Task<Result<Rc<dyn Running>, Failure>>;

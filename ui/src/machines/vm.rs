@@ -62,6 +62,7 @@ mod imp {
                     Signal::builder("launched").build(),
                     Signal::builder("reset").build(),
                     Signal::builder("media-changed").build(),
+                    Signal::builder("medium-held").param_types([u32::static_type()]).build(),
                     Signal::builder("told").param_types([String::static_type()]).build(),
                     Signal::builder("ended").build(),
                 ]
@@ -265,6 +266,15 @@ impl Vm {
         )
     }
 
+    /// Called with a drive's index when its medium was not changed because the guest holds it.
+    pub fn connect_medium_held(&self, f: impl Fn(&Self, usize) + 'static) -> glib::SignalHandlerId {
+        self.connect_closure(
+            "medium-held",
+            false,
+            glib::closure_local!(move |vm: Self, drive: u32| f(&vm, drive as usize)),
+        )
+    }
+
     fn connect_plain(&self, signal: &str, f: impl Fn(&Self) + 'static) -> glib::SignalHandlerId {
         self.connect_closure(signal, false, glib::closure_local!(move |vm: Self| f(&vm)))
     }
@@ -315,6 +325,9 @@ impl Vm {
                     *slot = medium;
                 }
                 self.emit_by_name::<()>("media-changed", &[]);
+            }
+            Event::MediumHeld { drive } => {
+                self.emit_by_name::<()>("medium-held", &[&(drive as u32)]);
             }
             Event::Leds(_) => {}
             Event::Statistics(statistics) => imp.history.record(&statistics),

@@ -169,14 +169,22 @@ fn check_backing(path: &Path, backing: &Backing) -> Result<(), ImageError> {
 }
 
 pub(super) fn check_space(path: &Path, needed: u64) -> Result<(), ImageError> {
-    let found = rustix::fs::statvfs(directory(path))
-        .map_err(|error| ImageError::opening(path, true, error.into()))?;
-    let free = found.f_bavail.saturating_mul(found.f_frsize);
-    if needed > free {
+    let free =
+        free_space(directory(path)).map_err(|error| ImageError::opening(path, true, error))?;
+    if needed > free.0 {
         let path = path.to_path_buf();
-        return Err(ImageError::NoSpace { path, needed: Bytes(needed), free: Bytes(free) });
+        return Err(ImageError::NoSpace { path, needed: Bytes(needed), free });
     }
     Ok(())
+}
+
+/// What is left for this user on the file system of `folder`.
+///
+/// # Errors
+/// When the system does not say, as when there is no such folder.
+pub fn free_space(folder: &Path) -> io::Result<Bytes> {
+    let found = rustix::fs::statvfs(folder)?;
+    Ok(Bytes(found.f_bavail.saturating_mul(found.f_frsize)))
 }
 
 fn directory(path: &Path) -> &Path {

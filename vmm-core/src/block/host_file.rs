@@ -21,7 +21,7 @@ const MAX_VECTORS: usize = 1024;
 
 /// An open image file.
 #[derive(Debug)]
-pub(super) struct HostFile {
+pub(crate) struct HostFile {
     file: File,
     path: PathBuf,
     writable: bool,
@@ -100,12 +100,12 @@ impl HostFile {
         })
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// Length in bytes.
-    pub(super) fn len(&self) -> u64 {
+    pub(crate) fn len(&self) -> u64 {
         self.len.load(Ordering::Acquire)
     }
 
@@ -130,7 +130,7 @@ impl HostFile {
     }
 
     /// Fills `buffer` from `offset`, with zeroes beyond the end of the file.
-    pub(super) fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+    pub(crate) fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         let mut done = 0;
         while done < buffer.len() {
             match self.file.read_at(&mut buffer[done..], offset + done as u64) {

@@ -286,10 +286,8 @@ impl Supervisor {
         } else if self.state() == State::Running {
             self.media.wait(drive, medium);
         } else {
-            self.refuse(
-                "The guest has locked the drive and cannot open it while the machine is paused. \
-                 Resume the machine first, or force the change.",
-            );
+            // It cannot open it while it stands still.
+            self.subscribers.tell(&Event::MediumHeld { drive });
         }
     }
 
@@ -311,10 +309,7 @@ impl Supervisor {
             // It may have unlocked the tray without opening it.
             match self.board.insert(drive, &medium, false) {
                 Ok(()) => self.tell_medium(drive, medium),
-                Err(_) => self.refuse(
-                    "The guest has locked the drive and did not open it when asked to. Eject the \
-                     medium in the guest, or force the change.",
-                ),
+                Err(_) => self.subscribers.tell(&Event::MediumHeld { drive }),
             }
         }
     }
