@@ -21,7 +21,7 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(exit) => return exit,
     };
-    match arguments.command().run() {
+    match arguments.chosen().run() {
         Ok(outcome) => outcome.exit(),
         Err(error) => {
             report::failure(&*error);

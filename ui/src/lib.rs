@@ -8,6 +8,7 @@ pub mod about;
 pub mod application;
 pub mod backend;
 pub mod dialogs;
+pub mod display;
 #[cfg(any(test, feature = "fake"))]
 pub mod fake;
 pub mod machines;

@@ -10,11 +10,12 @@ use std::time::Duration;
 
 use adw::prelude::*;
 use gettextrs::gettext;
-use gtk::{gdk, gio, glib};
+use gtk::{gio, glib};
 use relm4::prelude::*;
 
 use crate::backend::Backend;
 use crate::machines::{Machines, Vm};
+use crate::preferences::Preferences;
 use crate::window::{Window, WindowInput, WindowOutput};
 
 /// The application's id.
@@ -38,6 +39,7 @@ struct Instance {
 /// Shows the window, starting the wizard with the first of `files`, until it is closed; when Berth
 /// is running already, that one does it. `backend` is made at most once. Whether it went well.
 pub fn run(files: &[PathBuf], backend: impl FnOnce() -> Rc<dyn Backend> + 'static) -> bool {
+    add_resources();
     let application = adw::Application::builder()
         .application_id(APP_ID)
         .flags(gio::ApplicationFlags::HANDLES_OPEN)
@@ -47,7 +49,7 @@ pub fn run(files: &[PathBuf], backend: impl FnOnce() -> Rc<dyn Backend> + 'stati
     application.connect_startup({
         let instance = instance.clone();
         move |application| {
-            add_style();
+            Preferences::shared().follow_style();
             let Some(backend) = backend.take() else { return };
             let made = Instance::new(application.clone(), Machines::new(backend()));
             watch_signals(&made);
@@ -185,13 +187,9 @@ const SIGHUP: i32 = 1;
 const SIGINT: i32 = 2;
 const SIGTERM: i32 = 15;
 
-fn add_style() {
-    let Some(display) = gdk::Display::default() else { return };
-    let provider = gtk::CssProvider::new();
-    provider.load_from_string(include_str!("style.css"));
-    gtk::style_context_add_provider_for_display(
-        &display,
-        &provider,
-        gtk::STYLE_PROVIDER_PRIORITY_APPLICATION,
-    );
+/// Makes icons and style part of the program; GTK and libadwaita find them below the application's
+/// id.
+pub fn add_resources() {
+    gio::resources_register_include!("berth.gresource")
+        .expect("the resources were compiled with the program");
 }

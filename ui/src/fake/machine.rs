@@ -9,13 +9,14 @@ use gtk::glib;
 use vmm_core::bus::BusDevice;
 use vmm_core::definition::{Definition, Drive};
 use vmm_core::devices::serial::Serial;
-use vmm_core::display::{Damage, Display, Frame, Mode};
+use vmm_core::display::Display;
 use vmm_core::interrupt::{InterruptController, IrqLine, MsiMessage};
 use vmm_core::machine::{
     Command, DiskStatistics, Event, PauseReason, SerialPort, SerialStart, State, Statistics,
     StopReason,
 };
 
+use super::FakeDisplay;
 use crate::backend::Running;
 
 /// A machine without a guest: it obeys, and tells what a test lets it tell.
@@ -23,6 +24,7 @@ pub struct FakeMachine {
     commands: Sender<Command>,
     shared: Rc<Shared>,
     serial: Serial,
+    display: Arc<FakeDisplay>,
 }
 
 struct Shared {
@@ -42,7 +44,8 @@ impl FakeMachine {
             drives: definition.drives.len(),
         });
         glib::spawn_future_local(obey(queue, Rc::downgrade(&shared)));
-        Self { commands, shared, serial: Serial::new(IrqLine::new(Arc::new(Unconnected), 4)) }
+        let serial = Serial::new(IrqLine::new(Arc::new(Unconnected), 4));
+        Self { commands, shared, serial, display: Arc::new(FakeDisplay::new(1024, 768)) }
     }
 
     /// Tells all listeners.
@@ -67,6 +70,11 @@ impl FakeMachine {
         }
     }
 
+    /// Its screen, to draw on.
+    pub fn screen(&self) -> &Arc<FakeDisplay> {
+        &self.display
+    }
+
     /// The commands it was given so far.
     pub fn received(&self) -> Vec<Command> {
         self.shared.received.borrow().clone()
@@ -87,7 +95,7 @@ impl Running for FakeMachine {
     }
 
     fn display(&self) -> Arc<dyn Display> {
-        Arc::new(Blank)
+        self.display.clone()
     }
 
     fn serial(&self, start: SerialStart) -> SerialPort {
@@ -124,28 +132,6 @@ async fn obey(commands: Receiver<Command>, shared: std::rc::Weak<Shared>) {
             }
             _ => {}
         }
-    }
-}
-
-/// A screen that is off.
-struct Blank;
-
-impl Display for Blank {
-    fn mode(&self) -> Mode {
-        Mode::Blank
-    }
-
-    fn refresh(&self, frame: &mut Frame) -> Damage {
-        if frame.width == 640 {
-            return Damage::None;
-        }
-        (frame.width, frame.height) = (640, 480);
-        frame.pixels = [0, 0, 0, 255].repeat(640 * 480);
-        Damage::All
-    }
-
-    fn text(&self) -> Option<String> {
-        None
     }
 }
 

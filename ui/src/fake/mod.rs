@@ -4,7 +4,9 @@
 //! with the screen and the serial port of one. What does not: anything that the program uses.
 
 mod backend;
+mod display;
 mod machine;
 
 pub use self::backend::FakeBackend;
+pub use self::display::FakeDisplay;
 pub use self::machine::{FakeMachine, definition};

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use adw::prelude::*;
 use adw::subclass::prelude::*;
-use gtk::{gdk, glib};
+use gtk::{gdk, gio, glib};
 use vmm_core::display::{Damage, Display, Frame};
 
+use crate::display::shrink;
 use crate::machines::Vm;
 
 /// Its size, in application pixels.
@@ -28,9 +29,8 @@ mod imp {
         pub(super) picture: gtk::Picture,
         pub(super) icon: gtk::Image,
         pub(super) display: RefCell<Option<Arc<dyn Display>>>,
-        pub(super) frame: RefCell<Frame>,
         pub(super) vm: RefCell<Option<(Vm, Vec<glib::SignalHandlerId>)>>,
-        pub(super) timer: Cell<Option<glib::SourceId>>,
+        pub(super) watching: Cell<Option<glib::JoinHandle<()>>>,
     }
 
     #[glib::object_subclass]
@@ -69,9 +69,7 @@ mod imp {
         }
 
         fn unmap(&self) {
-            if let Some(timer) = self.timer.take() {
-                timer.remove();
-            }
+            self.obj().rest();
             self.parent_unmap();
         }
     }
@@ -118,97 +116,54 @@ impl Thumbnail {
     fn follow(&self, vm: Option<&Vm>) {
         let imp = self.imp();
         imp.display.replace(vm.and_then(Vm::running).map(|running| running.display()));
-        imp.frame.take();
         imp.picture.set_paintable(gdk::Paintable::NONE);
         imp.stack.set_visible_child_name("icon");
-        if let Some(timer) = imp.timer.take() {
-            timer.remove();
-        }
+        self.rest();
         if self.is_mapped() {
             self.watch();
         }
     }
 
+    fn rest(&self) {
+        if let Some(watching) = self.imp().watching.take() {
+            watching.abort();
+        }
+    }
+
     fn watch(&self) {
-        if self.imp().display.borrow().is_none() {
-            return;
-        }
-        self.look();
+        let Some(display) = self.imp().display.borrow().clone() else { return };
         let this = self.downgrade();
-        let timer = glib::timeout_add_local(PERIOD, move || match this.upgrade() {
-            Some(this) => {
-                this.look();
-                glib::ControlFlow::Continue
-            }
-            None => glib::ControlFlow::Break,
-        });
-        if let Some(old) = self.imp().timer.replace(Some(timer)) {
-            old.remove();
-        }
-    }
-
-    fn look(&self) {
-        let imp = self.imp();
-        let display = imp.display.borrow();
-        let Some(display) = display.as_ref() else { return };
-        let mut frame = imp.frame.borrow_mut();
-        if display.refresh(&mut frame) == Damage::None || frame.pixels.is_empty() {
-            return;
-        }
-        imp.picture.set_paintable(Some(&shrunk(&frame)));
-        imp.stack.set_visible_child_name("picture");
-    }
-}
-
-/// The frame at thumbnail size, each pixel the mean of the square it stands for.
-fn shrunk(frame: &Frame) -> gdk::MemoryTexture {
-    let (max_width, max_height) = (WIDTH as u32 * SCALE, HEIGHT as u32 * SCALE);
-    let step = frame.width.div_ceil(max_width).max(frame.height.div_ceil(max_height)).max(1);
-    let (width, height) = ((frame.width / step).max(1), (frame.height / step).max(1));
-    let stride = frame.width as usize * 4;
-    let mut pixels = Vec::with_capacity((width * height * 4) as usize);
-    for y in 0..height {
-        for x in 0..width {
-            let mut sums = [0u32; 4];
-            // A cross through the square: text stays text, at a fraction of the cost of all of it.
-            let middle = step / 2;
-            let cross = (0..step).flat_map(|n| [(n, middle), (middle, n)]);
-            let mut count = 0;
-            for (dx, dy) in cross {
-                let (px, py) = (x * step + dx, y * step + dy);
-                let at = py as usize * stride + px as usize * 4;
-                let Some(pixel) = frame.pixels.get(at..at + 4) else { continue };
-                sums.iter_mut().zip(pixel).for_each(|(sum, byte)| *sum += u32::from(*byte));
-                count += 1;
-            }
-            pixels.extend(sums.map(|sum| (sum / count.max(1)) as u8));
-        }
-    }
-    gdk::MemoryTexture::new(
-        width as i32,
-        height as i32,
-        gdk::MemoryFormat::B8g8r8a8Premultiplied,
-        &glib::Bytes::from_owned(pixels),
-        width as usize * 4,
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_frame_shrinks_to_a_mean() {
-        // Needs no display: textures in memory are plain objects.
-        let pixels = [[0, 0, 200, 255], [0, 0, 100, 255]].concat().repeat(640 * 400 / 2);
-        let frame_of = |width, height, pixels| {
+        let watching = glib::spawn_future_local(async move {
             let mut frame = Frame::new();
-            (frame.width, frame.height, frame.pixels) = (width, height, pixels);
-            frame
-        };
-        let texture = shrunk(&frame_of(640, 400, pixels));
-        assert_eq!((texture.width(), texture.height()), (128, 80));
-        let tiny = shrunk(&frame_of(1, 1, vec![1, 2, 3, 255]));
-        assert_eq!((tiny.width(), tiny.height()), (1, 1));
+            loop {
+                let look = look(display.clone(), frame);
+                // A worker that failed leaves the picture as it is.
+                let Ok((seen, picture)) = gio::spawn_blocking(look).await else { return };
+                frame = seen;
+                let Some(this) = this.upgrade() else { return };
+                if let Some(picture) = picture {
+                    this.imp().picture.set_paintable(Some(&picture));
+                    this.imp().stack.set_visible_child_name("picture");
+                }
+                drop(this);
+                glib::timeout_future(PERIOD).await;
+            }
+        });
+        if let Some(before) = self.imp().watching.replace(Some(watching)) {
+            before.abort();
+        }
+    }
+}
+
+/// Brings `frame` up to date, and draws it small if it changed.
+fn look(
+    display: Arc<dyn Display>,
+    mut frame: Frame,
+) -> impl FnOnce() -> (Frame, Option<gdk::Texture>) + Send {
+    move || {
+        let changed = display.refresh(&mut frame) != Damage::None;
+        let size = (WIDTH as u32 * SCALE, HEIGHT as u32 * SCALE);
+        let picture = changed.then(|| shrink(&frame, size.0, size.1)).flatten();
+        (frame, picture)
     }
 }

@@ -32,7 +32,7 @@ impl Welcome {
         content.append(&button);
         content.append(&problems);
         let root = adw::StatusPage::builder()
-            .icon_name("computer-symbolic")
+            .icon_name(crate::application::APP_ID)
             .title(gettext("No Virtual Machines Yet"))
             .description(gettext(
                 "Install a system from an ISO image, or bring a disk that has one.\nYou can also \

@@ -10,6 +10,11 @@ use crate::machines::{Machines, Vm};
 use crate::vm_page::VmPage;
 use crate::welcome::Welcome;
 
+/// Below this width, in scaled pixels, the tabs are at the bottom.
+const MEDIUM: f64 = 900.0;
+/// Below this width, in scaled pixels, list and page are seen one at a time.
+const NARROW: i32 = 560;
+
 /// The window's widgets that change.
 pub(super) struct Layout {
     window: adw::ApplicationWindow,
@@ -96,15 +101,19 @@ impl Layout {
 
     /// Narrower windows have the pages' tabs at the bottom, then list and page one at a time.
     fn add_breakpoints(&self) {
-        let medium = adw::Breakpoint::new(
-            adw::BreakpointCondition::parse("max-width: 900sp").expect("a valid condition"),
-        );
+        let medium = adw::Breakpoint::new(adw::BreakpointCondition::new_length(
+            adw::BreakpointConditionLengthType::MaxWidth,
+            MEDIUM,
+            adw::LengthUnit::Sp,
+        ));
         medium.add_setter(&self.switcher_bar, "reveal", Some(&true.to_value()));
         medium.add_setter(&self.header, "title-widget", Some(&None::<gtk::Widget>.to_value()));
         self.window.add_breakpoint(medium);
-        let narrow = adw::Breakpoint::new(
-            adw::BreakpointCondition::parse("max-width: 560sp").expect("a valid condition"),
-        );
+        let narrow = adw::Breakpoint::new(adw::BreakpointCondition::new_length(
+            adw::BreakpointConditionLengthType::MaxWidth,
+            f64::from(NARROW),
+            adw::LengthUnit::Sp,
+        ));
         narrow.add_setter(&self.split, "collapsed", Some(&true.to_value()));
         narrow.add_setter(&self.switcher_bar, "reveal", Some(&true.to_value()));
         narrow.add_setter(&self.header, "title-widget", Some(&None::<gtk::Widget>.to_value()));
@@ -151,9 +160,9 @@ impl Layout {
         self.toolbar.set_reveal_top_bars(!full);
         self.toolbar.set_reveal_bottom_bars(!full);
         self.toolbar.set_extend_content_to_top_edge(full);
-        self.split.set_collapsed(full);
+        let narrow = self.window.width() < NARROW;
+        self.split.set_collapsed(full || narrow);
         self.split.set_show_content(true);
-        self.window.set_fullscreened(full);
     }
 
     /// Brings everything up to date with the chosen machine and the list.

@@ -19,7 +19,8 @@ pub enum Command {
     PowerOff,
     /// Press the reset button.
     Reset,
-    /// Put another medium into an optical drive, or none.
+    /// Put another medium into an optical drive, or none. A guest that has locked the tray is
+    /// asked to open it and has some seconds to do so.
     ChangeMedium {
         /// Index of the drive in the configuration.
         drive: usize,
