@@ -10,9 +10,12 @@ use std::time::Duration;
 use regex::Regex;
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::accessible::{Accessible, Node};
+use super::accessible::{Accessible, Node, State};
 use super::{Desktop, Watchdog, patience, unnamed, wait};
-use crate::berth;
+use crate::{Picture, berth};
+
+/// More than any page has of what Tab comes to.
+const TABS: usize = 40;
 
 /// A Berth with its window. Killed when dropped.
 ///
@@ -141,7 +144,9 @@ impl<'d> App<'d> {
     /// # Panics
     /// When it does not come or cannot be clicked.
     pub fn press(&self, role: &str, name: &str) {
-        self.find(role, name).click().unwrap_or_else(|error| panic!("{role} “{name}”: {error}"));
+        let object = self.find(role, name);
+        self.until(&format!("{role} “{name}” can be used"), || object.is(State::Sensitive));
+        object.click().unwrap_or_else(|error| panic!("{role} “{name}”: {error}"));
     }
 
     /// Presses keys, such as `ctrl+n`.
@@ -160,6 +165,90 @@ impl<'d> App<'d> {
         self.desktop.x11().type_text(text);
     }
 
+    /// Replaces what stands in the field that has the keyboard.
+    ///
+    /// # Panics
+    /// As [`super::X11::type_text`].
+    pub fn type_over(&self, text: &str) {
+        self.key("ctrl+a");
+        self.type_text(text);
+    }
+
+    /// What has the keyboard: the object, its role and its name.
+    #[must_use]
+    pub fn focused(&self) -> Option<(Accessible, String, String)> {
+        let mut innermost = None;
+        // Of several that say so, the innermost is it.
+        let _ = self.root.search(&mut |object| {
+            if object.is(State::Focused) {
+                innermost = Some(object.clone());
+            }
+            Some(false)
+        });
+        let object = innermost?;
+        let (role, name) = (object.role().ok()?, object.name().ok()?);
+        Some((object, role, name))
+    }
+
+    /// Presses Tab until what has this name has the keyboard.
+    ///
+    /// # Panics
+    /// When it does not come to that.
+    pub fn tab_to(&self, name: &str) {
+        let whole = whole(name);
+        let mut seen = Vec::new();
+        for _ in 0..TABS {
+            if let Some((_, role, name)) = self.focused() {
+                if whole.is_match(&name) {
+                    return;
+                }
+                seen.push(format!("{role} “{name}”"));
+            }
+            self.key("Tab");
+        }
+        panic!("Tab does not come to “{name}”, but to {}", seen.join(", "));
+    }
+
+    /// Chooses the machine of this name in the list.
+    ///
+    /// # Panics
+    /// When it is not there.
+    pub fn choose(&self, name: &str) {
+        let wanted = whole(&format!("{}, .*", regex::escape(name)));
+        let chosen = wait(patience(), || {
+            let list = self.look("list", "Machines")?;
+            let mut children = list.children().ok()?.into_iter();
+            let index = children
+                .position(|child| child.name().is_ok_and(|name| wanted.is_match(&name)))?;
+            list.select(i32::try_from(index).ok()?).ok()
+        });
+        assert!(chosen.is_some(), "there is no machine “{name}”");
+        self.find("window", &format!("{} — Berth", regex::escape(name)));
+    }
+
+    /// Presses keys for the guest that is shown.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn type_to_guest(&self, chord: &str) {
+        let display = self.display();
+        display.focus().expect("the display takes the keyboard");
+        self.until("the display has the keyboard", || display.is(State::Focused));
+        self.key(chord);
+    }
+
+    /// What is seen of the guest's screen.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[must_use]
+    pub fn display_picture(&self) -> Picture {
+        let (x, y, width, height) = self.display().extents().expect("the display has a place");
+        let number = |number: i32| u32::try_from(number).expect("on the screen");
+        let all = self.desktop.x11().picture();
+        all.part(number(x), number(y), number(width), number(height))
+    }
+
     /// Puts the pointer on the middle of something and clicks.
     ///
     /// # Panics
@@ -169,6 +258,21 @@ impl<'d> App<'d> {
         let (x, y, width, height) = what.extents().expect("something with a place");
         self.desktop.x11().point(x + width / 2, y + height / 2);
         self.desktop.x11().click(button);
+    }
+
+    /// The screen of the machine that is shown.
+    ///
+    /// # Panics
+    /// When none is.
+    pub fn display(&self) -> Accessible {
+        self.find("image", "Guest display")
+    }
+
+    /// The text on the machine's screen, as a screen reader has it; nothing when there is none.
+    #[must_use]
+    pub fn screen(&self) -> String {
+        let display = self.look("image", "Guest display");
+        display.and_then(|display| display.description().ok()).unwrap_or_default()
     }
 
     /// Something worth a picture was reached; what comes next is to be checked by the watchdog
@@ -244,6 +348,15 @@ impl<'d> App<'d> {
     pub fn store(&self) -> PathBuf {
         store(self.desktop)
     }
+}
+
+/// Makes a machine with `berth new` and these words, the first of which is its name.
+///
+/// # Panics
+/// When it cannot be made.
+pub fn new_machine(desktop: &Desktop, words: &[&str]) {
+    let output = desktop.command(berth()).arg("new").args(words).output().expect("berth starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// Where a Berth on this desktop keeps its machines.

@@ -18,7 +18,7 @@ mod watchdog;
 mod x11;
 
 pub use accessible::{Accessible, Node, State};
-pub use app::{App, store};
+pub use app::{App, new_machine, store};
 pub use names::unnamed;
 pub use session::Desktop;
 pub use watchdog::{Stall, Watchdog};

@@ -274,15 +274,22 @@ struct Group(Child);
 
 impl Group {
     fn start(command: &mut Command, log: &Path) -> Self {
+        Self::spawn(command, log, false)
+    }
+
+    fn spawn(command: &mut Command, log: &Path, piped: bool) -> Self {
         let log = File::create(log).expect("a log file");
-        command.stdin(Stdio::null()).stderr(log).process_group(0);
+        command.stdin(Stdio::null()).stderr(log.try_clone().expect("the file")).process_group(0);
+        if !piped {
+            command.stdout(log);
+        }
         let child = command.spawn();
         Self(child.unwrap_or_else(|error| panic!("{}: {error}", command.get_program().display())))
     }
 
     /// Starts it and reads the one line that it writes when it is there.
     fn start_and_read(command: &mut Command, log: &Path) -> (Self, String) {
-        let mut group = Self::start(command.stdout(Stdio::piped()), log);
+        let mut group = Self::spawn(command.stdout(Stdio::piped()), log, true);
         let stdout = group.0.stdout.take().expect("stdout is piped");
         let mut line = String::new();
         BufReader::new(stdout).read_line(&mut line).expect("a line of text");

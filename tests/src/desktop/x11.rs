@@ -18,7 +18,7 @@ use crate::Picture;
 const STROKE: Duration = Duration::from_millis(8);
 
 /// Keys by their name, with their keysym (X11's `keysymdef.h`). A character is its own name.
-const NAMED: [(&str, u32); 22] = [
+const NAMED: [(&str, u32); 24] = [
     ("BackSpace", 0xff08),
     ("Tab", 0xff09),
     ("Return", 0xff0d),
@@ -41,6 +41,8 @@ const NAMED: [(&str, u32); 22] = [
     ("space", 0x20),
     ("plus", 0x2b),
     ("minus", 0x2d),
+    ("comma", 0x2c),
+    ("question", 0x3f),
 ];
 
 const SHIFT: u32 = 0xffe1;
