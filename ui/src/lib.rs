@@ -12,8 +12,8 @@ pub mod display;
 #[cfg(any(test, feature = "fake"))]
 pub mod fake;
 pub mod machines;
-pub mod overview;
 pub mod preferences;
+pub mod resources;
 pub mod shortcuts;
 pub mod sidebar;
 pub mod vm_page;

@@ -9,17 +9,30 @@ use gtk::{glib, pango};
 
 use super::thumbnail::Thumbnail;
 use crate::machines::{Status, Vm};
+use crate::resources::{Quantity, Sparkline};
 
 mod imp {
     use super::*;
 
-    #[derive(Default)]
     pub struct VmRow {
         pub(super) thumbnail: Thumbnail,
         pub(super) name: gtk::Label,
         pub(super) state: gtk::Label,
+        pub(super) sparkline: Sparkline,
         pub(super) vm: RefCell<Option<(Vm, Vec<glib::SignalHandlerId>)>>,
         pub(super) item: glib::WeakRef<gtk::ListItem>,
+    }
+
+    impl Default for VmRow {
+        fn default() -> Self {
+            Self {
+                thumbnail: Thumbnail::default(),
+                name: gtk::Label::default(),
+                state: gtk::Label::default(),
+                sparkline: Sparkline::new(Quantity::Cpu),
+                vm: RefCell::default(),
+            }
+        }
     }
 
     #[glib::object_subclass]
@@ -47,6 +60,8 @@ mod imp {
             row.set_margin_bottom(6);
             row.append(&self.thumbnail);
             row.append(&text);
+            self.sparkline.set_valign(gtk::Align::Center);
+            row.append(&self.sparkline);
             self.obj().set_child(Some(&row));
         }
 
@@ -81,6 +96,7 @@ impl VmRow {
             handlers.into_iter().for_each(|handler| vm.disconnect(handler));
         }
         imp.thumbnail.set_vm(vm);
+        imp.sparkline.set_history(vm.map(Vm::history));
         let Some(vm) = vm else { return };
         let handlers = [
             vm.connect_name_notify(self.refresher()),
@@ -111,6 +127,7 @@ impl VmRow {
         let crashed = vm.status() == Status::Off && vm.notice().is_some();
         let state = if crashed { gettext("Stopped by an error") } else { vm.status().label() };
         imp.state.set_label(&state);
+        imp.sparkline.set_visible(vm.status().is_live());
         let bad = crashed || vm.status() == Status::Damaged;
         match bad {
             true => imp.state.add_css_class("error"),

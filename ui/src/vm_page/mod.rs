@@ -13,6 +13,7 @@ use gtk::glib;
 pub use self::screen::ScreenPage;
 pub use self::send_keys::send_keys_menu;
 use crate::machines::{Machines, Status, Vm};
+use crate::resources::ResourcesPage;
 
 /// One machine's pages.
 pub struct VmPage {
@@ -31,6 +32,9 @@ impl VmPage {
         };
         add(screen.widget(), "display", gettext("_Display"), "video-display-symbolic");
         let _ = machines;
+        let resources = ResourcesPage::new();
+        resources.set_history(Some(vm.history()));
+        add(resources.upcast_ref(), "resources", gettext("_Resources"), "speedometer-symbolic");
         for page in stack.pages().iter::<adw::ViewStackPage>().flatten() {
             page.set_use_underline(true);
         }

@@ -2,11 +2,12 @@
 
 use adw::prelude::*;
 use gettextrs::gettext;
-use gtk::gio;
+use gtk::{gio, glib};
 
 use super::{actions, play};
 use crate::backend::Problem;
 use crate::machines::{Machines, Vm};
+use crate::resources::{OverviewPage, Overviewed};
 use crate::vm_page::VmPage;
 use crate::welcome::Welcome;
 
@@ -31,6 +32,7 @@ pub(super) struct Layout {
     menu: gtk::MenuButton,
     banner: adw::Banner,
     pub(super) welcome: Welcome,
+    pub(super) overview: OverviewPage,
 }
 
 impl Layout {
@@ -44,7 +46,8 @@ impl Layout {
         let content = gtk::Stack::builder().vhomogeneous(false).hhomogeneous(false).build();
         content.add_named(welcome.widget(), Some("welcome"));
         content.add_named(&pages, Some("pages"));
-        let overview = crate::overview::page(machines);
+        let overview = OverviewPage::new();
+        overview.set_model(machines.model(), describe);
         content.add_named(&overview, Some("overview"));
 
         let switcher = adw::ViewSwitcher::builder().policy(adw::ViewSwitcherPolicy::Wide).build();
@@ -94,6 +97,7 @@ impl Layout {
             menu,
             banner,
             welcome,
+            overview,
         };
         layout.add_breakpoints();
         layout
@@ -121,7 +125,7 @@ impl Layout {
     }
 
     pub(super) fn toast(&self, text: &str) {
-        let toast = adw::Toast::builder().title(gtk::glib::markup_escape_text(text)).timeout(6);
+        let toast = adw::Toast::builder().title(glib::markup_escape_text(text)).timeout(6);
         self.toasts.add_toast(toast.build());
     }
 
@@ -199,6 +203,12 @@ impl Layout {
             self.banner.set_title(&problem.title);
         }
     }
+}
+
+/// What the overview shows of a machine.
+fn describe(machine: &glib::Object) -> Overviewed {
+    let vm: &Vm = machine.downcast_ref().expect("the list holds machines alone");
+    Overviewed { name: vm.name(), state: vm.status().label(), history: vm.history().clone() }
 }
 
 fn sidebar_page(sidebar: &gtk::Box) -> adw::NavigationPage {

@@ -119,6 +119,12 @@ impl Component for Window {
         let layout = Layout::new(&root, sidebar.widget(), &machines);
         Preferences::shared().bind_window(&root);
         sidebar.model().search_bar().set_key_capture_widget(Some(sidebar.widget()));
+        let input = sender.input_sender().clone();
+        layout.overview.connect_machine_activated(move |_, machine| {
+            if let Some(vm) = machine.downcast_ref::<Vm>() {
+                input.emit(WindowInput::Show(vm.clone()));
+            }
+        });
         let vm_actions = install_actions(&root, &sender);
         watch(&root, &machines, &sender);
         drop_target(&root, &sender);
@@ -147,7 +153,9 @@ impl Component for Window {
             WindowInput::Show(vm) => {
                 self.sidebar.emit(SidebarInput::Select(vm.clone()));
                 self.select(Some(vm), &sender);
+                self.layout.set_overview(false);
                 self.layout.show_content();
+                self.refresh();
             }
             WindowInput::Restore(vm) => self.sidebar.emit(SidebarInput::Select(vm)),
             WindowInput::Vm(action) => self.vm_action(action, root, &sender),
