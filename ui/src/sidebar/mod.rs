@@ -99,6 +99,13 @@ impl SimpleComponent for Sidebar {
             .css_classes(["navigation-sidebar"])
             .build();
         list.update_property(&[gtk::accessible::Property::Label(&gettext("Machines"))]);
+        // Tab would come to an empty list and never leave it.
+        list.set_can_focus(false);
+        selection.connect_items_changed(glib::clone!(
+            #[weak]
+            list,
+            move |selection, _, _, _| list.set_can_focus(selection.n_items() > 0)
+        ));
         let scrolled = gtk::ScrolledWindow::builder()
             .hscrollbar_policy(gtk::PolicyType::Never)
             .vexpand(true)
