@@ -20,6 +20,7 @@ mod imp {
         pub(super) state: gtk::Label,
         pub(super) sparkline: Sparkline,
         pub(super) vm: RefCell<Option<(Vm, Vec<glib::SignalHandlerId>)>>,
+        pub(super) item: glib::WeakRef<gtk::ListItem>,
     }
 
     impl Default for VmRow {
@@ -84,8 +85,11 @@ glib::wrapper! {
 }
 
 impl VmRow {
-    pub(super) fn new() -> Self {
-        glib::Object::new()
+    /// The row of `item`, which is called by what the row says.
+    pub(super) fn new(item: &gtk::ListItem) -> Self {
+        let row: Self = glib::Object::new();
+        row.imp().item.set(Some(item));
+        row
     }
 
     /// Shows `vm` from now on.
@@ -107,7 +111,7 @@ impl VmRow {
     }
 
     /// Name and state, as a screen reader reads the row.
-    pub(super) fn summary(&self) -> String {
+    fn summary(&self) -> String {
         format!("{}, {}", self.imp().name.text(), self.imp().state.text())
     }
 
@@ -133,6 +137,8 @@ impl VmRow {
             false => imp.state.remove_css_class("error"),
         }
         self.set_tooltip_text(vm.notice().as_deref());
-        self.update_property(&[gtk::accessible::Property::Label(&self.summary())]);
+        if let Some(item) = imp.item.upgrade() {
+            item.set_accessible_label(&self.summary());
+        }
     }
 }
