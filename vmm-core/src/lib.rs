@@ -20,6 +20,7 @@ pub mod kvm;
 pub mod machine;
 pub mod media;
 pub mod memory;
+pub mod net;
 pub mod pci;
 pub mod request;
 pub mod smbios;

@@ -34,6 +34,7 @@
 
 mod chain;
 mod device;
+pub mod net;
 mod pci;
 mod queue;
 mod registers;
