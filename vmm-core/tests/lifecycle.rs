@@ -72,6 +72,7 @@ fn machine(kernel: PathBuf, cpus: u32) -> Machine {
         boot,
         drives: Vec::new(),
         boot_first: None,
+        network: None,
         log: None,
     })
     .unwrap()

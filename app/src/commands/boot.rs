@@ -11,6 +11,7 @@ use vmm_core::units::Bytes;
 use super::Result;
 use super::disk::{self, DiskOption};
 use super::hardware::{self, Firmware};
+use super::network::{self, Net};
 use crate::report::Outcome;
 use crate::script::Script;
 use crate::session;
@@ -64,6 +65,11 @@ pub(crate) struct Boot {
     /// File that keeps the variables of the UEFI firmware; without it they are forgotten
     #[arg(long, value_name = "FILE")]
     uefi_vars: Option<PathBuf>,
+
+    /// Network: that of this computer, or none. Ports of this computer can lead into the guest, and
+    /// “host” lets the guest reach services on localhost by the address of its gateway
+    #[arg(long, value_name = network::NOTATION, default_value = "user", value_parser = Net::parse)]
+    net: Net,
 
     /// File that messages of the firmware are appended to
     #[arg(long, value_name = "FILE")]
@@ -141,6 +147,7 @@ impl Boot {
             boot,
             drives,
             boot_first,
+            network: self.net.config(),
             log: self.log,
         };
         Ok((config, optical))

@@ -6,7 +6,8 @@ use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use vmm_core::block::create::{Preallocation, create_qcow2};
 use vmm_core::block::{Format, info};
-use vmm_core::definition::{Definition, Drive, Name};
+use vmm_core::definition::{Definition, Drive, Name, Network};
+use vmm_core::net::PortForward;
 use vmm_core::units::Bytes;
 
 use super::disk::DiskOption;
@@ -56,6 +57,14 @@ pub(crate) struct New {
     #[arg(long, value_name = "FILE")]
     iso: Option<PathBuf>,
 
+    /// Give it no network card
+    #[arg(long, conflicts_with = "forwards")]
+    no_network: bool,
+
+    /// Port of this computer that leads into the machine, may be given several times
+    #[arg(long = "forward", value_name = "[udp:][ADDRESS/]HOST:GUEST")]
+    forwards: Vec<PortForward>,
+
     /// Anything worth remembering
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     notes: String,
@@ -72,6 +81,8 @@ impl New {
         definition.cpus = self.cpus;
         definition.firmware = self.firmware.into();
         definition.notes = self.notes;
+        definition.network = (!self.no_network)
+            .then(|| Network { forwards: self.forwards.clone(), ..Network::new() });
         definition.drives.extend(size.map(|_| Drive::Disk {
             file: DISK.into(),
             format: Format::Qcow2,

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use vmm_core::block::info;
-use vmm_core::definition::{Drive, Vm};
+use vmm_core::definition::{Definition, Drive, Vm};
 use vmm_core::machine::DriveConfig;
 use vmm_core::units::Bytes;
 
@@ -31,6 +31,7 @@ impl Show {
         for (number, text) in drives(&vm).into_iter().enumerate() {
             lines.push(field(&format!("Drive {}", number + 1), text));
         }
+        lines.push(field("Network", network(definition)));
         lines.push(field("Folder", vm.folder().display()));
         for (number, line) in definition.notes.lines().enumerate() {
             lines.push(field(if number == 0 { "Notes" } else { "" }, line));
@@ -38,6 +39,21 @@ impl Show {
         print(&lines)?;
         Ok(Outcome::Done)
     }
+}
+
+/// The network card in words.
+fn network(definition: &Definition) -> String {
+    let Some(network) = definition.network.as_ref().filter(|network| network.enabled) else {
+        return "none".to_owned();
+    };
+    let mut text = format!("card {}", network.mac);
+    for forward in &network.forwards {
+        text.push_str(&format!(", forward {forward}"));
+    }
+    if network.reach_host {
+        text.push_str(", reaches localhost");
+    }
+    text
 }
 
 fn field(name: &str, value: impl std::fmt::Display) -> String {

@@ -12,6 +12,8 @@ pub const HOST_BRIDGE: crate::pci::Slot = crate::pci::Slot::new(0, 0);
 pub const DISPLAY: crate::pci::Slot = crate::pci::Slot::new(1, 0);
 /// The entropy source's slot.
 pub const ENTROPY: crate::pci::Slot = crate::pci::Slot::new(2, 0);
+/// The network card's slot.
+pub const NETWORK: crate::pci::Slot = crate::pci::Slot::new(3, 0);
 /// The LPC bridge's slot.
 pub const LPC_BRIDGE: crate::pci::Slot = crate::pci::Slot::new(0x1f, 0);
 /// The AHCI controller's slot.

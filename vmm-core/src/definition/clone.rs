@@ -14,6 +14,7 @@ use super::store::{Store, make_folder};
 use super::vm::Vm;
 use crate::block::copy::{copy, data_len};
 use crate::block::create::Progress;
+use crate::net::MacAddress;
 use crate::units::Bytes;
 
 impl Store {
@@ -77,6 +78,11 @@ pub(super) fn copy_all(
 fn plan(vm: &Vm, name: Name) -> Result<(Definition, Vec<Copy>), DefinitionError> {
     let folder = vm.folder();
     let mut definition = Definition { name, uuid: Uuid::new_v4(), ..vm.definition().clone() };
+    if let Some(network) = &mut definition.network {
+        // Both may run at once: neither address nor ports can be the same.
+        network.mac = MacAddress::random();
+        network.forwards.clear();
+    }
     let mut files = Vec::new();
     let mut add = |path: &Path, taken: &mut BTreeSet<PathBuf>| {
         if taken.insert(path.to_path_buf()) {

@@ -40,7 +40,7 @@ pub use folder::LOG;
 pub use lock::VmLock;
 pub use model::{
     Definition, Drive, Firmware, Invalid, MAX_CPUS, MAX_DRIVES, MAX_NAME, MEMORY_UNIT, MIN_MEMORY,
-    Name,
+    Name, Network,
 };
 pub use store::{Entry, Store};
 pub use vm::Vm;

@@ -8,8 +8,9 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use crate::block::Format;
-use crate::machine::{Boot, DriveConfig, MachineConfig};
+use crate::machine::{Boot, DriveConfig, MachineConfig, NetworkConfig};
 pub use crate::machine::{MAX_CPUS, MAX_DRIVES, MIN_MEMORY};
+use crate::net::{MAX_FORWARDS, MacAddress, PortForward};
 use crate::units::Bytes;
 
 /// Memory comes in multiples of this.
@@ -54,6 +55,12 @@ pub enum Invalid {
     /// Two drives write the same file.
     #[error("drives {0} and {1} have the same file; a disk can be in a machine once")]
     DriveTwice(usize, usize),
+    /// More than [`MAX_FORWARDS`].
+    #[error("a machine has at most {MAX_FORWARDS} port forwards, not {0}")]
+    Forwards(usize),
+    /// A port of the host leads to two places.
+    #[error("the port forward {0} is there twice; each port of this computer leads to one place")]
+    ForwardTwice(PortForward),
     /// `boot_first` names no drive.
     #[error("there is no drive {0} to start from")]
     BootFirst(usize),
@@ -149,6 +156,40 @@ impl Drive {
     }
 }
 
+/// A network card, connected to the host's network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Network {
+    /// Whether the machine has it. One that is taken out is remembered with all the rest.
+    pub enabled: bool,
+    /// Its address, by which the guest and others know it again.
+    pub mac: MacAddress,
+    /// Ports of the host that lead into the guest, at most [`MAX_FORWARDS`].
+    pub forwards: Vec<PortForward>,
+    /// Whether the guest reaches what listens on the host's loopback address.
+    pub reach_host: bool,
+}
+
+impl Network {
+    /// A card with an address of its own.
+    pub fn new() -> Self {
+        Self { enabled: true, mac: MacAddress::random(), forwards: Vec::new(), reach_host: false }
+    }
+
+    fn config(&self) -> Option<NetworkConfig> {
+        self.enabled.then(|| NetworkConfig {
+            mac: self.mac,
+            forwards: self.forwards.clone(),
+            reach_host: self.reach_host,
+        })
+    }
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// A machine in the words of its owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Definition {
@@ -167,12 +208,14 @@ pub struct Definition {
     pub drives: Vec<Drive>,
     /// Index of the drive tried first.
     pub boot_first: Option<usize>,
+    /// The network card. None in definitions from before there were any.
+    pub network: Option<Network>,
     /// Anything its owner wants to remember.
     pub notes: String,
 }
 
 impl Definition {
-    /// A machine without drives, with an identity of its own.
+    /// A machine without drives, with a network card and an identity of its own.
     pub fn new(name: Name) -> Self {
         Self {
             name,
@@ -182,6 +225,7 @@ impl Definition {
             firmware: Firmware::default(),
             drives: Vec::new(),
             boot_first: None,
+            network: Some(Network::new()),
             notes: String::new(),
         }
     }
@@ -211,6 +255,14 @@ impl Definition {
             }
             if let Some(other) = self.drives[..index].iter().position(|other| clash(drive, other)) {
                 return Err(Invalid::DriveTwice(other + 1, index + 1));
+            }
+        }
+        if let Some(network) = &self.network {
+            if network.forwards.len() > MAX_FORWARDS {
+                return Err(Invalid::Forwards(network.forwards.len()));
+            }
+            if let Some(index) = PortForward::clash(&network.forwards) {
+                return Err(Invalid::ForwardTwice(network.forwards[index]));
             }
         }
         match self.boot_first {
@@ -244,6 +296,7 @@ impl Definition {
             },
             drives: self.drives.iter().map(drive).collect(),
             boot_first: self.boot_first,
+            network: self.network.as_ref().and_then(Network::config),
             log: Some(folder.join(super::folder::LOG)),
         }
     }

@@ -11,7 +11,8 @@ use super::error::MachineError;
 use super::firmware_files::Bridges;
 use super::log::Log;
 use super::media::Medium;
-use super::message::{DiskStatistics, KeyEvent, PointerEvent};
+use super::message::{DiskStatistics, KeyEvent, NetStatistics, PointerEvent};
+use super::network;
 use super::start::Start;
 use super::supervisor::Order;
 use super::vcpus::ExitContext;
@@ -35,6 +36,7 @@ use crate::firmware::{FirmwareKind, SearchPath};
 use crate::interrupt::{InterruptController, IrqLine};
 use crate::kvm::{Vcpu, Vm};
 use crate::memory::{LEGACY_VGA, MappedRam, RamAllocation};
+use crate::net::Cable;
 use crate::pci::{ConfigMechanism1, EcamWindow, Intx, RootBus, Slot};
 use crate::request::{GuestRequest, RequestSink};
 use crate::state::{Reset, Resume};
@@ -74,6 +76,7 @@ pub(super) struct Board {
     power: Arc<PowerManagement>,
     start: Start,
     drives: Drives,
+    cable: Option<Arc<Cable>>,
     vm: Arc<Vm>,
     /// Dropped last, as the shadow RAM is part of it.
     ram: MappedRam,
@@ -148,6 +151,11 @@ impl Board {
             resumable: Vec::new(),
         };
         virtio.add(Entropy, chipset::ENTROPY)?;
+        let mut cable = None;
+        if let Some(config) = &config.network {
+            let card = virtio.add(network::card(config, orders)?, chipset::NETWORK)?;
+            cable = Some(card.device().cable().clone());
+        }
         let VirtioFunctions { resettable: virtio_resettable, resumable, .. } = virtio;
 
         let reset_control = Arc::new(ResetControl::new(request.clone()));
@@ -233,6 +241,7 @@ impl Board {
             power,
             start,
             drives,
+            cable,
             vm,
             ram,
         };
@@ -305,6 +314,10 @@ impl Board {
 
     pub(super) fn disk_statistics(&self) -> Vec<DiskStatistics> {
         self.drives.statistics(&self.ahci)
+    }
+
+    pub(super) fn net_statistics(&self) -> Option<NetStatistics> {
+        self.cable.as_deref().map(network::statistics)
     }
 
     /// Brings what the guest has stored to disk, at the end. An error is a sentence for the user.

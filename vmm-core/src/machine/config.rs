@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use uuid::Uuid;
 
 use super::error::MachineError;
+use crate::net::{MAX_FORWARDS, MacAddress, PortForward};
 use crate::units::Bytes;
 
 /// Least RAM: what stock firmware and a small system need.
@@ -32,6 +33,8 @@ pub struct MachineConfig {
     pub drives: Vec<DriveConfig>,
     /// Index of the drive the firmware tries first.
     pub boot_first: Option<usize>,
+    /// The network card, if there is one.
+    pub network: Option<NetworkConfig>,
     /// File that the firmware's debug output and the machine's own messages are appended to.
     pub log: Option<PathBuf>,
 }
@@ -49,10 +52,48 @@ impl MachineConfig {
         if self.drives.len() > MAX_DRIVES {
             return Err(MachineError::Drives(self.drives.len()));
         }
+        if let Some(network) = &self.network {
+            network.check()?;
+        }
         match self.boot_first {
             Some(drive) if drive >= self.drives.len() => Err(MachineError::BootDrive(drive)),
             _ => Ok(()),
         }
+    }
+}
+
+/// A network card and the way from it to the host's network, which passt is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetworkConfig {
+    /// The card's address.
+    pub mac: MacAddress,
+    /// Ports of the host that lead into the guest, at most 64, no two of them the same.
+    pub forwards: Vec<PortForward>,
+    /// Whether the guest reaches what listens on the host's loopback address, by the address of
+    /// its gateway.
+    pub reach_host: bool,
+}
+
+impl NetworkConfig {
+    /// A card with an address of its own, and the host out of the guest's reach.
+    pub fn new() -> Self {
+        Self { mac: MacAddress::random(), forwards: Vec::new(), reach_host: false }
+    }
+
+    fn check(&self) -> Result<(), MachineError> {
+        if self.forwards.len() > MAX_FORWARDS {
+            return Err(MachineError::Forwards(self.forwards.len()));
+        }
+        match PortForward::clash(&self.forwards) {
+            Some(index) => Err(MachineError::ForwardTwice(self.forwards[index])),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Default for NetworkConfig {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

@@ -13,6 +13,7 @@ use crate::devices::fw_cfg::FwCfgError;
 use crate::firmware::FirmwareError;
 use crate::kvm::KvmError;
 use crate::memory::{MapError, RamError};
+use crate::net::{MAX_FORWARDS, PortForward};
 use crate::units::Bytes;
 
 /// Why a machine cannot be built. Nothing has been changed or is left behind.
@@ -30,6 +31,12 @@ pub enum MachineError {
     /// The drive to boot from does not exist.
     #[error("there is no drive {0} to boot from")]
     BootDrive(usize),
+    /// More port forwards than there can be.
+    #[error("{0} port forwards are not possible; a machine has at most {MAX_FORWARDS}")]
+    Forwards(usize),
+    /// A port of the host leads to two places.
+    #[error("the port forward {0} is there twice; each port of this computer leads to one place")]
+    ForwardTwice(PortForward),
     /// KVM cannot be used.
     #[error(transparent)]
     Kvm(#[from] KvmError),

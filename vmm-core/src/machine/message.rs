@@ -139,6 +139,8 @@ pub struct Statistics {
     pub resident: u64,
     /// Figures of each drive, in the order of the configuration.
     pub disks: Vec<DiskStatistics>,
+    /// Figures of the network card, if there is one.
+    pub network: Option<NetStatistics>,
     /// Returns from KVM to the VMM by kind, all vCPUs together.
     pub exits: ExitCounts,
 }
@@ -154,6 +156,19 @@ pub struct DiskStatistics {
     pub reads: u64,
     /// Write requests completed.
     pub writes: u64,
+}
+
+/// What a network card has moved, as the guest sees it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct NetStatistics {
+    /// Bytes of frames that the guest received.
+    pub received_bytes: u64,
+    /// Frames that the guest received.
+    pub received_packets: u64,
+    /// Bytes of frames that the guest sent.
+    pub sent_bytes: u64,
+    /// Frames that the guest sent.
+    pub sent_packets: u64,
 }
 
 /// Returns from KVM by kind.

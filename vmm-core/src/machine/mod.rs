@@ -12,6 +12,7 @@ mod firmware_files;
 mod log;
 mod media;
 mod message;
+mod network;
 mod start;
 mod subscribers;
 mod supervisor;
@@ -24,11 +25,13 @@ use std::thread::JoinHandle;
 use async_channel::{Receiver, Sender, unbounded};
 
 use self::board::{Assembly, Board};
-pub use self::config::{Boot, DriveConfig, MAX_CPUS, MAX_DRIVES, MIN_MEMORY, MachineConfig};
+pub use self::config::{
+    Boot, DriveConfig, MAX_CPUS, MAX_DRIVES, MIN_MEMORY, MachineConfig, NetworkConfig,
+};
 pub use self::error::MachineError;
 pub use self::message::{
-    Command, DiskStatistics, Event, ExitCounts, KeyEvent, PauseReason, PointerEvent, State,
-    Statistics, StopReason,
+    Command, DiskStatistics, Event, ExitCounts, KeyEvent, NetStatistics, PauseReason, PointerEvent,
+    State, Statistics, StopReason,
 };
 use self::subscribers::Subscribers;
 use self::supervisor::{Channels, Order, Supervisor};
@@ -55,6 +58,7 @@ use crate::thread;
 ///     boot: Boot::Bios,
 ///     drives: Vec::new(),
 ///     boot_first: None,
+///     network: None,
 ///     log: None,
 /// })?;
 /// let events = machine.subscribe();

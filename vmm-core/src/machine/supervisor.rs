@@ -375,6 +375,7 @@ impl Supervisor {
             vcpu_time: self.vcpus.times(),
             resident: self.board.resident(),
             disks: self.board.disk_statistics(),
+            network: self.board.net_statistics(),
             exits: self.vcpus.exits(),
         }
     }

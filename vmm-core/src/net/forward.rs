@@ -53,6 +53,12 @@ impl PortForward {
         Self { protocol: Protocol::Tcp, address: Self::LOOPBACK, host, guest }
     }
 
+    /// Which of `forwards`, if any, cannot be there beside one before it.
+    pub fn clash(forwards: &[Self]) -> Option<usize> {
+        (0..forwards.len())
+            .find(|at| forwards[..*at].iter().any(|other| other.clashes_with(&forwards[*at])))
+    }
+
     /// Whether both cannot be there at once.
     pub fn clashes_with(&self, other: &Self) -> bool {
         let same_address = self.address == other.address

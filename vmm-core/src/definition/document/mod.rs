@@ -27,15 +27,21 @@ const FILE: &str = "file";
 const FORMAT: &str = "format";
 const READ_ONLY: &str = "read-only";
 const BOOT_FIRST: &str = "boot-first";
+const NETWORK: &str = "network";
+const ENABLED: &str = "enabled";
+const MAC: &str = "mac";
+const FORWARDS: &str = "forwards";
+const REACH_HOST: &str = "reach-host";
 
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
     use super::super::error::DefinitionError;
-    use super::super::model::{Definition, Drive, Firmware};
+    use super::super::model::{Definition, Drive, Firmware, Network};
     use super::*;
     use crate::block::Format;
+    use crate::net::PortForward;
     use crate::units::Bytes;
 
     fn read_text(text: &str) -> Result<Definition, DefinitionError> {
@@ -99,6 +105,76 @@ key = "value"
         assert!(text.starts_with("# A virtual machine of Berth."), "{text}");
         assert!(text.contains("\n# Drives in the order"), "{text}");
         assert_eq!(read_text(&text).unwrap(), definition, "{text}");
+    }
+
+    const NETWORKED: &str = r#"
+[network] # the card
+# its address
+mac = "02:00:00:00:00:01"
+forwards = [
+  "2222:22", # ssh
+]
+speed = 5 # from the future
+"#;
+
+    #[test]
+    fn a_network_card_comes_and_goes() {
+        assert_eq!(read_text(SAMPLE).unwrap().network, None, "an old machine gets a card");
+        let text = rewritten(SAMPLE, |definition| definition.network = Some(Network::new()));
+        assert!(
+            text.contains("\n[network]\nenabled = true\nmac = \"02:") || text.contains("mac = ")
+        );
+        assert!(text.contains("[other]\nkey"), "{text}");
+
+        let text = format!("{SAMPLE}{NETWORKED}");
+        let network = read_text(&text).unwrap().network.unwrap();
+        assert!(network.enabled && !network.reach_host);
+        assert_eq!(network.forwards, [PortForward::tcp(2222, 22)]);
+        assert_eq!(rewritten(&text, |_| ()), text);
+        let off = rewritten(&text, |definition| {
+            definition.network.as_mut().unwrap().enabled = false;
+        });
+        for kept in ["# the card", "# its address", "# ssh", "# from the future"] {
+            assert!(off.contains(kept), "{off}");
+        }
+        assert_eq!(
+            rewritten(&off, |definition| {
+                definition.network.as_mut().unwrap().enabled = true;
+            }),
+            text.replace(
+                "speed = 5 # from the future\n",
+                "speed = 5 # from the future\nenabled = true\n"
+            )
+        );
+        let more = rewritten(&text, |definition| {
+            let network = definition.network.as_mut().unwrap();
+            network.forwards.push("udp:53:53".parse().unwrap());
+            network.reach_host = true;
+        });
+        assert!(more.contains("\"udp:53:53\"") && more.contains("speed = 5"), "{more}");
+        let none = rewritten(&text, |definition| definition.network = None);
+        assert!(!none.contains("speed"), "{none}");
+    }
+
+    #[test]
+    fn damage_of_a_network_card_is_reported() {
+        for (from, to, reason) in [
+            ("02:00:00:00:00:01", "02:00", "six bytes"),
+            ("02:00:00:00:00:01", "03:00:00:00:00:01", "group"),
+            ("\"2222:22\"", "\"22\"", "2222:22"),
+            ("\"2222:22\"", "22", "a list of texts"),
+            ("\"2222:22\"", "\"1:2\", \"1:3\"", "twice"),
+            ("mac = \"02:00:00:00:00:01\"", "", "“mac” is missing"),
+            ("speed = 5", "enabled = 1", "true or false"),
+        ] {
+            let text = format!("{SAMPLE}{}", NETWORKED.replacen(from, to, 1));
+            let Err(DefinitionError::Damaged(damage)) = read_text(&text) else {
+                panic!("{to} is no damage");
+            };
+            assert!(damage.place.is_some_and(|(line, _)| line > 27), "{damage}");
+            assert!(damage.reason.contains(reason), "{damage}");
+        }
+        assert!(read_text(&format!("network = 1\n{SAMPLE}")).is_err());
     }
 
     #[test]

@@ -10,7 +10,8 @@ use uuid::Uuid;
 use super::*;
 use crate::block::Format;
 use crate::definition::error::{Damage, DefinitionError};
-use crate::definition::model::{Definition, Drive, Firmware, Invalid, Name};
+use crate::definition::model::{Definition, Drive, Firmware, Invalid, Name, Network};
+use crate::net::PortForward;
 
 /// What `text`, which stands in `file`, defines.
 ///
@@ -51,6 +52,7 @@ impl Reader<'_> {
             )?,
             drives: Vec::new(),
             boot_first: None,
+            network: self.network(table)?,
             notes: self.optional(table, NOTES, "a text", Item::as_str)?.unwrap_or("").to_owned(),
         };
         let places = self.drives(table, &mut definition)?;
@@ -66,6 +68,10 @@ impl Reader<'_> {
                 Invalid::DriveFile(number)
                 | Invalid::DriveOutside(number, _)
                 | Invalid::DriveTwice(_, number) => drive(*number, FILE),
+                Invalid::Forwards(_) | Invalid::ForwardTwice(_) => table
+                    .get(NETWORK)
+                    .and_then(Item::as_table_like)
+                    .and_then(|network| span(network, FORWARDS)),
                 Invalid::BootFirst(number) => drive(*number, BOOT_FIRST),
             };
             self.damage(place, &invalid.to_string())
@@ -121,6 +127,36 @@ impl Reader<'_> {
         })
     }
 
+    fn network(&self, table: &Table) -> Result<Option<Network>, Damage> {
+        let expected = "a table, [network]";
+        let Some(entry) = self.optional(table, NETWORK, expected, Item::as_table_like)? else {
+            return Ok(None);
+        };
+        let whole = span(table, NETWORK);
+        Ok(Some(Network {
+            enabled: self.optional(entry, ENABLED, "true or false", Item::as_bool)?.unwrap_or(true),
+            mac: self.parsed_in(entry, MAC, whole, "\"02:12:34:56:78:9a\"")?,
+            forwards: self.forwards(entry)?,
+            reach_host: self.flag(entry, REACH_HOST)?,
+        }))
+    }
+
+    fn forwards(&self, entry: &dyn TableLike) -> Result<Vec<PortForward>, Damage> {
+        let expected = "a list of texts, such as [\"2222:22\"]";
+        let Some(list) = self.optional(entry, FORWARDS, expected, Item::as_array)? else {
+            return Ok(Vec::new());
+        };
+        let read = |value: &Value| {
+            let wrong =
+                |reason: &str| self.damage(value.span(), &format!("“{FORWARDS}”: {reason}"));
+            let text = value
+                .as_str()
+                .ok_or_else(|| self.damage(value.span(), &format!("“{FORWARDS}” is {expected}")))?;
+            text.parse().map_err(|error: crate::net::ForwardError| wrong(&error.to_string()))
+        };
+        list.iter().map(read).collect()
+    }
+
     fn cpus(&self, table: &Table) -> Result<u32, Damage> {
         let number = self.required(table, CPUS, None, "2", Item::as_integer)?;
         // What does not fit is out of range, too.
@@ -154,7 +190,17 @@ impl Reader<'_> {
         key: &str,
         example: &str,
     ) -> Result<T, Damage> {
-        let text = self.required(table, key, None, example, Item::as_str)?;
+        self.parsed_in(table, key, None, example)
+    }
+
+    fn parsed_in<T: FromStr<Err: std::fmt::Display>>(
+        &self,
+        table: &dyn TableLike,
+        key: &str,
+        whole: Option<Range<usize>>,
+        example: &str,
+    ) -> Result<T, Damage> {
+        let text = self.required(table, key, whole, example, Item::as_str)?;
         text.parse().map_err(|error| self.damage(span(table, key), &format!("“{key}”: {error}")))
     }
 

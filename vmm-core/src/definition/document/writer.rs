@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, TableLike, TomlError, Value};
+use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, TableLike, TomlError, Value};
 
 use super::reader::Reader;
 use super::*;
 use crate::block::Format;
 use crate::definition::error::DefinitionError;
-use crate::definition::model::{Definition, Drive};
+use crate::definition::model::{Definition, Drive, Network};
 
 /// What a new definition begins with.
 const HEADER: &str = "\
@@ -21,6 +21,12 @@ const HEADER: &str = "\
 const DRIVES: &str = "
 # Drives in the order of their SATA ports, in which they are started from, too, unless one has
 # “boot-first = true”. A file without a leading slash is in this folder.
+";
+
+/// What stands above the network card of a new definition.
+const NETWORK_HEADER: &str = "
+# The network card. “forwards” are ports of this computer that lead into the machine, such as
+# \"2222:22\"; “reach-host” lets the machine reach services that listen on localhost.
 ";
 
 /// The text of a new definition.
@@ -38,6 +44,12 @@ pub(in crate::definition) fn write(definition: &Definition) -> Result<String, De
     table.insert(FIRMWARE, toml_edit::value(definition.firmware.as_str()));
     if !definition.notes.is_empty() {
         table.insert(NOTES, toml_edit::value(definition.notes.as_str()));
+    }
+    if let Some(network) = &definition.network {
+        write_network(table, None, network);
+        if let Some(entry) = table.get_mut(NETWORK).and_then(Item::as_table_mut) {
+            entry.decor_mut().set_prefix(NETWORK_HEADER);
+        }
     }
     write_drives(table, definition)?;
     if let Some(first) = table
@@ -82,10 +94,31 @@ pub(in crate::definition) fn rewrite(
     if new.notes != old.notes {
         set(table, NOTES, new.notes.as_str());
     }
+    match (&old.network, &new.network) {
+        (Some(_), None) => drop(table.remove(NETWORK)),
+        (old, Some(new)) if old.as_ref() != Some(new) => write_network(table, old.as_ref(), new),
+        _ => {}
+    }
     if (&new.drives, new.boot_first) != (&old.drives, old.boot_first) {
         write_drives(table, new)?;
     }
     Ok(document.to_string())
+}
+
+/// Makes the network card of `table`, which is `old`, be `new`.
+fn write_network(table: &mut Table, old: Option<&Network>, new: &Network) {
+    let item = table.entry(NETWORK).or_insert_with(|| Item::Table(Table::new()));
+    let Some(entry) = item.as_table_like_mut() else { return };
+    if old.is_none_or(|old| old.enabled != new.enabled) {
+        set(entry, ENABLED, new.enabled);
+    }
+    if old.is_none_or(|old| old.mac != new.mac) {
+        set(entry, MAC, new.mac.to_string());
+    }
+    if old.map_or(&[][..], |old| &old.forwards) != new.forwards {
+        set(entry, FORWARDS, new.forwards.iter().map(ToString::to_string).collect::<Array>());
+    }
+    set_flag(entry, REACH_HOST, new.reach_host);
 }
 
 /// Sets a value where it stands, with the comment behind it.
@@ -184,7 +217,7 @@ fn set_changed(table: &mut Table, key: &str, value: &str) {
 }
 
 /// A flag that is false is best left out.
-fn set_flag(table: &mut Table, key: &str, value: bool) {
+fn set_flag(table: &mut dyn TableLike, key: &str, value: bool) {
     if table.get(key).and_then(Item::as_bool).unwrap_or(false) != value {
         if value {
             set(table, key, true);

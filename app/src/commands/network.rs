@@ -1,0 +1,75 @@
+//! The notation of a network on the command line.
+
+use vmm_core::machine::NetworkConfig;
+use vmm_core::net::PortForward;
+
+/// How a network is written.
+pub(crate) const NOTATION: &str = "user[,host][,forward=HOST:GUEST]…|none";
+
+/// What a machine is connected to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Net {
+    /// Nothing: it has no network card.
+    None,
+    /// The host's network.
+    User {
+        /// Whether the guest reaches the host's loopback address.
+        reach_host: bool,
+        /// Ports of the host that lead into the guest.
+        forwards: Vec<PortForward>,
+    },
+}
+
+impl Net {
+    /// Reads what [`NOTATION`] describes.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        if text == "none" {
+            return Ok(Self::None);
+        }
+        let mut words = text.split(',');
+        if words.next() != Some("user") {
+            return Err("write “user” or “none”".into());
+        }
+        let (mut reach_host, mut forwards) = (false, Vec::new());
+        for word in words {
+            match word.split_once('=') {
+                None if word == "host" => reach_host = true,
+                Some(("forward", forward)) => {
+                    forwards.push(forward.parse().map_err(|error| format!("{error}"))?);
+                }
+                _ => return Err(format!("“{word}” is neither “host” nor “forward=HOST:GUEST”")),
+            }
+        }
+        Ok(Self::User { reach_host, forwards })
+    }
+
+    /// The card, with an address for this run.
+    pub(crate) fn config(self) -> Option<NetworkConfig> {
+        match self {
+            Self::None => None,
+            Self::User { reach_host, forwards } => {
+                Some(NetworkConfig { reach_host, forwards, ..NetworkConfig::new() })
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_are_read_word_by_word() {
+        assert_eq!(Net::parse("none"), Ok(Net::None));
+        let user = |reach_host, forwards| Ok(Net::User { reach_host, forwards });
+        assert_eq!(Net::parse("user"), user(false, Vec::new()));
+        assert_eq!(
+            Net::parse("user,forward=2222:22,host,forward=tcp:127.0.0.1/80:8080"),
+            user(true, vec![PortForward::tcp(2222, 22), PortForward::tcp(80, 8080)])
+        );
+        for text in ["", "tap", "none,host", "user,", "user,forward", "user,forward=22", "user,x=y"]
+        {
+            assert!(Net::parse(text).is_err(), "{text}");
+        }
+    }
+}
