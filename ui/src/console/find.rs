@@ -9,7 +9,7 @@ use gtk::prelude::*;
 use vte::prelude::*;
 
 use super::links::MULTILINE;
-use super::search::{self, Line};
+use super::search::{self, Line, Pattern};
 
 /// `PCRE2_CASELESS` and `PCRE2_UTF` (pcre2.h).
 const CASELESS: u32 = 0x8;
@@ -34,7 +34,7 @@ pub(super) struct FindBar {
 /// What is looked for, and how far that is.
 #[derive(Default)]
 struct Searching {
-    regex: RefCell<Option<glib::Regex>>,
+    pattern: RefCell<Option<Pattern>>,
     /// Where something was found last.
     at: Cell<Option<Line>>,
     task: RefCell<Option<glib::JoinHandle<()>>>,
@@ -155,7 +155,7 @@ impl FindBar {
         self.bar.connect_search_mode_enabled_notify(move |bar| {
             if let Some(this) = this().filter(|_| !bar.is_search_mode()) {
                 this.searching.stop();
-                this.searching.regex.take();
+                this.searching.pattern.take();
                 this.terminal.search_set_regex(None, 0);
                 this.terminal.grab_focus();
             }
@@ -185,7 +185,7 @@ impl FindBar {
     fn search(&self) {
         let text = self.entry.text();
         self.searching.stop();
-        self.searching.regex.take();
+        self.searching.pattern.take();
         self.searching.at.take();
         self.terminal.search_set_regex(None, 0);
         self.terminal.unselect_all();
@@ -194,24 +194,24 @@ impl FindBar {
             return;
         }
         match compile(&text, self.regex.is_active(), self.case.is_active()) {
-            Ok((regex, for_terminal)) => {
+            Some((pattern, for_terminal)) => {
                 self.terminal.search_set_regex(Some(&for_terminal), 0);
-                self.searching.regex.replace(regex);
+                self.searching.pattern.replace(Some(pattern));
                 self.step(true);
             }
-            Err(_) => self.show_missing(Some(&gettext("Not a regular expression"))),
+            None => self.show_missing(Some(&gettext("Not a regular expression"))),
         }
     }
 
     /// Goes to what is found before (or behind) what was found last.
     fn step(&self, back: bool) {
-        let Some(regex) = self.searching.regex.borrow().clone() else { return };
+        let Some(pattern) = self.searching.pattern.borrow().clone() else { return };
         self.searching.stop();
         let (this, terminal) = (self.weak(), self.terminal.downgrade());
         let from = self.searching.at.get();
         let task = glib::spawn_future_local(async move {
             let Some(terminal) = terminal.upgrade() else { return };
-            let found = search::find(&terminal, &regex, from, back).await;
+            let found = search::find(&terminal, &pattern, from, back).await;
             let Some(this) = this() else { return };
             let selected = found.is_some_and(|line| search::select(&terminal, line, back));
             this.searching.at.set(found.filter(|_| selected));
@@ -233,24 +233,19 @@ impl FindBar {
 }
 
 /// The pattern for `text`, taken as it is or as a regular expression: for looking through lines,
-/// and for VTE.
-fn compile(
-    text: &str,
-    regex: bool,
-    case: bool,
-) -> Result<(Option<glib::Regex>, vte::Regex), glib::Error> {
-    let pattern = match regex {
+/// and for VTE. `None` when it is no regular expression.
+fn compile(text: &str, regex: bool, case: bool) -> Option<(Pattern, vte::Regex)> {
+    let text = match regex {
         true => text.to_owned(),
         false => glib::Regex::escape_string(text).into(),
     };
-    let pattern = format!("{EFFORT}{pattern}");
+    let text = format!("{EFFORT}{text}");
     let (mut flags, mut vte_flags) = (glib::RegexCompileFlags::MULTILINE, MULTILINE | UTF);
     if !case {
         flags |= glib::RegexCompileFlags::CASELESS;
         vte_flags |= CASELESS;
     }
-    Ok((
-        glib::Regex::new(&pattern, flags, glib::RegexMatchFlags::DEFAULT)?,
-        vte::Regex::for_search(&pattern, vte_flags)?,
-    ))
+    let for_terminal = vte::Regex::for_search(&text, vte_flags).ok()?;
+    let pattern = Pattern { text, flags };
+    pattern.compile().map(|_| (pattern, for_terminal))
 }

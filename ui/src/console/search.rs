@@ -4,16 +4,28 @@
 //! Here the lines are taken a few at a time and matched on a worker; VTE is then asked only for the
 //! line that is known to match, to show and select it.
 
-use std::time::Duration;
-
 use gtk::prelude::*;
 use gtk::{gio, glib};
 use vte::prelude::*;
 
-/// Rows that are taken at once: about two milliseconds.
+/// Rows that are taken at once: some milliseconds. While they are matched, the window goes on.
 const ROWS: i64 = 500;
 /// Most rows that a line is followed for.
 const LONGEST_LINE: i64 = 200;
+
+/// What is looked for: a regular expression of PCRE.
+#[derive(Debug, Clone)]
+pub(super) struct Pattern {
+    pub(super) text: String,
+    pub(super) flags: glib::RegexCompileFlags,
+}
+
+impl Pattern {
+    /// For matching, in one thread; `None` when it is no regular expression.
+    pub(super) fn compile(&self) -> Option<glib::Regex> {
+        glib::Regex::new(&self.text, self.flags, glib::RegexMatchFlags::DEFAULT).ok().flatten()
+    }
+}
 
 /// A line of text that matches, as rows of the terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,11 +34,11 @@ pub(super) struct Line {
     last: i64,
 }
 
-/// The next line that matches `regex` before (or behind) `from`, and from the other end on if
+/// The next line that matches `pattern` before (or behind) `from`, and from the other end on if
 /// there is none; without `from`, the last (or first).
 pub(super) async fn find(
     terminal: &vte::Terminal,
-    regex: &glib::Regex,
+    pattern: &Pattern,
     from: Option<Line>,
     back: bool,
 ) -> Option<Line> {
@@ -47,9 +59,9 @@ pub(super) async fn find(
                 false => rest.start..(rest.start + ROWS).min(rest.end),
             };
             let texts: Vec<String> = piece.clone().map(|row| text_of(terminal, row)).collect();
-            let (first, regex) = (piece.start, regex.clone());
+            let (first, pattern) = (piece.start, pattern.clone());
             let found =
-                gio::spawn_blocking(move || nearest(&texts, first, &regex, back)).await.ok()?;
+                gio::spawn_blocking(move || nearest(&texts, first, &pattern, back)).await.ok()?;
             if found.is_some() {
                 return found;
             }
@@ -57,12 +69,6 @@ pub(super) async fn find(
                 true => rest.end = piece.start,
                 false => rest.start = piece.end,
             }
-            // Everything else comes first.
-            glib::timeout_future_with_priority(
-                glib::Priority::DEFAULT_IDLE,
-                Duration::from_millis(1),
-            )
-            .await;
         }
     }
     None
@@ -96,7 +102,8 @@ fn text_of(terminal: &vte::Terminal, row: i64) -> String {
 
 /// The last (or first) line that matches among rows with these texts, of which `first` is the
 /// number of the first.
-fn nearest(texts: &[String], first: i64, regex: &glib::Regex, back: bool) -> Option<Line> {
+fn nearest(texts: &[String], first: i64, pattern: &Pattern, back: bool) -> Option<Line> {
+    let regex = pattern.compile()?;
     let mut lines: Vec<(Line, String)> = Vec::new();
     for (row, text) in (first..).zip(texts) {
         match lines.last_mut() {
@@ -109,9 +116,8 @@ fn nearest(texts: &[String], first: i64, regex: &glib::Regex, back: bool) -> Opt
     }
     let matches = |(_, text): &&(Line, String)| {
         let text = glib::GString::from(text.trim_end_matches('\n'));
-        regex
-            .match_(&text, glib::RegexMatchFlags::DEFAULT)
-            .is_ok_and(|found| found.is_some_and(|found| found.matches()))
+        let found = regex.match_(text.as_gstr(), glib::RegexMatchFlags::DEFAULT);
+        found.is_ok_and(|found| found.matches())
     };
     let found = if back { lines.iter().rfind(matches) } else { lines.iter().find(matches) };
     found.map(|(line, _)| *line)
@@ -124,10 +130,8 @@ mod tests {
     #[test]
     fn wrapped_rows_are_one_line() {
         let texts = ["one\n", "tw", "o and ", "three\n", "two\n", "last"].map(str::to_owned);
-        let regex = |text: &str| {
-            let flags = glib::RegexCompileFlags::DEFAULT;
-            glib::Regex::new(text, flags, glib::RegexMatchFlags::DEFAULT).unwrap().unwrap()
-        };
+        let regex =
+            |text: &str| Pattern { text: text.into(), flags: glib::RegexCompileFlags::DEFAULT };
         let line = |first, last| Some(Line { first, last });
         assert_eq!(nearest(&texts, 10, &regex("two"), false), line(11, 13));
         assert_eq!(nearest(&texts, 10, &regex("two"), true), line(14, 14));
