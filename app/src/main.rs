@@ -12,6 +12,7 @@ mod screenshot;
 mod script;
 mod session;
 mod terminal;
+mod translations;
 
 use std::process::ExitCode;
 

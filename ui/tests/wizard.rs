@@ -23,7 +23,13 @@ type Test = (&'static str, fn());
 
 fn main() {
     // A renderer that draws the same everywhere, and nobody else's assistive technology.
-    for (name, value) in [("GSK_RENDERER", "cairo"), ("GTK_A11Y", "test")] {
+    for (name, value) in [
+        ("GSK_RENDERER", "cairo"),
+        ("GTK_A11Y", "test"),
+        ("GSETTINGS_BACKEND", "memory"),
+        // Nobody's list of recent files grows.
+        ("XDG_DATA_HOME", "/nonexistent"),
+    ] {
         if std::env::var_os(name).is_none() {
             // SAFETY: no other thread exists yet.
             unsafe { std::env::set_var(name, value) };
@@ -35,6 +41,9 @@ fn main() {
         eprintln!("These tests need a display: xvfb-run -a cargo test -p ui --test wizard");
         std::process::exit(1);
     }
+    gtk::glib::set_application_name("Wizard Test");
+    // The list of recent files wants to know who opened one.
+    gtk::glib::set_prgname(Some("wizard-test"));
     gtk::Settings::default().unwrap().set_gtk_enable_animations(false);
     let (mut ran, mut failed) = (0, Vec::new());
     for (name, test) in [steps::TESTS, pictures::TESTS].concat() {

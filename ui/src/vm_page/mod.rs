@@ -9,17 +9,22 @@ mod send_keys;
 use adw::prelude::*;
 use gettextrs::gettext;
 use gtk::glib;
+use vmm_core::machine::SerialStart;
 
 pub use self::screen::ScreenPage;
 pub use self::send_keys::send_keys_menu;
+use crate::console::ConsoleView;
 use crate::machines::{Machines, Status, Vm};
 use crate::resources::ResourcesPage;
+use crate::settings::SettingsPage;
 
 /// One machine's pages.
 pub struct VmPage {
     root: gtk::Box,
     stack: adw::ViewStack,
     screen: ScreenPage,
+    /// Follows its widgets for as long as they are shown.
+    _settings: SettingsPage,
 }
 
 impl VmPage {
@@ -31,10 +36,18 @@ impl VmPage {
             stack.add_titled_with_icon(page, Some(name), &title, icon);
         };
         add(screen.widget(), "display", gettext("_Display"), "video-display-symbolic");
-        let _ = machines;
+        let console = console(vm);
+        add(console.upcast_ref(), "console", gettext("_Console"), "utilities-terminal-symbolic");
         let resources = ResourcesPage::new();
         resources.set_history(Some(vm.history()));
         add(resources.upcast_ref(), "resources", gettext("_Resources"), "berth-resources-symbolic");
+        let settings = SettingsPage::new(vm, machines);
+        add(
+            settings.widget().upcast_ref(),
+            "settings",
+            gettext("_Settings"),
+            "emblem-system-symbolic",
+        );
         for page in stack.pages().iter::<adw::ViewStackPage>().flatten() {
             page.set_use_underline(true);
         }
@@ -42,7 +55,7 @@ impl VmPage {
         let root = gtk::Box::new(gtk::Orientation::Vertical, 0);
         root.append(&notice(vm));
         root.append(&stack);
-        Self { root, stack, screen }
+        Self { root, stack, screen, _settings: settings }
     }
 
     /// The widget.
@@ -64,6 +77,28 @@ impl VmPage {
     pub fn show(&self, name: &str) {
         self.stack.set_visible_child_name(name);
     }
+}
+
+/// The console on the machine's serial port, whenever it has one.
+fn console(vm: &Vm) -> ConsoleView {
+    let console = ConsoleView::new();
+    let attach = glib::clone!(
+        #[weak]
+        console,
+        move |vm: &Vm| {
+            if let Some(running) = vm.running() {
+                console.attach(running.serial(SerialStart::Scrollback));
+            }
+        }
+    );
+    attach(vm);
+    vm.connect_launched(attach);
+    vm.connect_reset(glib::clone!(
+        #[weak]
+        console,
+        move |_| console.mark_reset()
+    ));
+    console
 }
 
 /// Why the machine stands still, failed or cannot be read.

@@ -14,6 +14,7 @@ use super::processing::ProcessingPage;
 use super::recent;
 use super::review::ReviewPage;
 use super::source::SourcePage;
+use super::voice::Voice;
 use crate::backend::{Failure, Inspected, Progress, Storage};
 use crate::dialogs::{show_failure, with_progress};
 use crate::machines::{Machines, Vm};
@@ -87,6 +88,7 @@ pub(super) struct Wizard {
     review: ReviewPage,
     /// The machine being made.
     making: Option<Progress>,
+    voice: Voice,
 }
 
 impl Component for Wizard {
@@ -111,7 +113,8 @@ impl Component for Wizard {
         sender: ComponentSender<Self>,
     ) -> ComponentParts<Self> {
         let draft = Draft::new(surroundings(&init.machines));
-        let input = sender.input_sender();
+        let voice = Voice::new(sender.input_sender().clone());
+        let input = &voice;
         let source = SourcePage::new(input);
         let processing = ProcessingPage::new(&draft, input);
         let disk = DiskPage::new(&draft, input);
@@ -151,6 +154,7 @@ impl Component for Wizard {
             disk,
             review,
             making,
+            voice,
         };
         model.refill();
         model.show();
@@ -174,8 +178,9 @@ impl Component for Wizard {
             WizardInput::Inspected(path, holds) => {
                 draft.inspected(&path, holds);
                 self.refill();
-                if draft_is_ready(&self.draft) && self.step() == Step::Source {
-                    self.next.grab_focus();
+                self.show();
+                if self.step() == Step::Source {
+                    self.focus(root);
                 }
             }
             WizardInput::Storage(storage) => draft.around.storage = Some(storage),
@@ -197,10 +202,6 @@ impl Component for Wizard {
     }
 }
 
-fn draft_is_ready(draft: &Draft) -> bool {
-    draft.chosen().is_some() && draft.is_done(Step::Source)
-}
-
 impl Wizard {
     /// The step that is shown.
     fn step(&self) -> Step {
@@ -214,17 +215,21 @@ impl Wizard {
 
     /// Puts into the fields what was suggested anew. Fields that were typed into have it already.
     fn refill(&self) {
-        self.processing.refill(&self.draft);
-        self.disk.refill(&self.draft);
-        self.review.refill(&self.draft);
+        self.voice.hush(|| {
+            self.processing.refill(&self.draft);
+            self.disk.refill(&self.draft);
+            self.review.refill(&self.draft);
+        });
     }
 
     /// Brings everything up to date that follows from the draft.
     fn show(&self) {
-        self.source.show(&self.draft);
-        self.processing.show(&self.draft);
-        self.disk.show(&self.draft);
-        self.review.show(&self.draft);
+        self.voice.hush(|| {
+            self.source.show(&self.draft);
+            self.processing.show(&self.draft);
+            self.disk.show(&self.draft);
+            self.review.show(&self.draft);
+        });
         let step = self.step();
         let (label, possible) = match step {
             Step::Review => (gettext("C_reate"), self.draft.machine().is_some()),
@@ -340,7 +345,7 @@ impl Drop for Wizard {
 }
 
 /// Cancel at the one end, Next at the other.
-fn buttons(input: &relm4::Sender<WizardInput>) -> (gtk::Box, gtk::Button) {
+fn buttons(input: &Voice) -> (gtk::Box, gtk::Button) {
     let button = |label: &str| gtk::Button::builder().label(label).use_underline(true).build();
     let cancel = button(&gettext("_Cancel"));
     let next = button(&gettext("_Next"));
@@ -400,7 +405,9 @@ fn choose(source: Source, root: &adw::Dialog, sender: &ComponentSender<Wizard>) 
     let filter = gtk::FileFilter::new();
     let title = if source == Source::Image {
         filter.set_name(Some(&gettext("Disk images")));
-        ["qcow2", "qcow", "img", "raw"].map(|suffix| filter.add_suffix(suffix));
+        for suffix in ["qcow2", "img", "raw"] {
+            filter.add_suffix(suffix);
+        }
         gettext("Choose a Disk Image")
     } else {
         filter.set_name(Some(&gettext("ISO images")));
@@ -430,7 +437,7 @@ fn choose(source: Source, root: &adw::Dialog, sender: &ComponentSender<Wizard>) 
 }
 
 /// A file dropped on any step starts over with it; what was typed stays.
-fn drop_target(input: &relm4::Sender<WizardInput>) -> gtk::DropTarget {
+fn drop_target(input: &Voice) -> gtk::DropTarget {
     let target = gtk::DropTarget::new(gio::File::static_type(), gdk::DragAction::COPY);
     let input = input.clone();
     target.connect_drop(move |_, value, _, _| {

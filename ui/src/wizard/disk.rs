@@ -2,7 +2,6 @@
 
 use adw::prelude::*;
 use gettextrs::gettext;
-use relm4::Sender;
 use vmm_core::units::Bytes;
 
 use super::amount::{Amount, Kind};
@@ -10,6 +9,7 @@ use super::component::WizardInput;
 use super::model::Draft;
 use super::page::{fact, page};
 use super::size;
+use super::voice::Voice;
 
 /// What the slider offers; more, and less, can be typed.
 const RANGE: (u64, u64) = (Bytes::gib(1).0, Bytes::gib(2 << 10).0);
@@ -26,7 +26,7 @@ pub(super) struct DiskPage {
 }
 
 impl DiskPage {
-    pub(super) fn new(draft: &Draft, input: &Sender<WizardInput>) -> Self {
+    pub(super) fn new(draft: &Draft, input: &Voice) -> Self {
         let with_disk = adw::SwitchRow::builder()
             .title(gettext("_Add a Disk"))
             .use_underline(true)

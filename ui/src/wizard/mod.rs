@@ -16,6 +16,7 @@ mod remark;
 mod review;
 pub(crate) mod size;
 mod source;
+mod voice;
 
 use std::cell::Cell;
 use std::path::PathBuf;

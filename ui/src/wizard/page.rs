@@ -39,12 +39,8 @@ pub(super) fn plain_row(child: &impl IsA<gtk::Widget>) -> adw::PreferencesRow {
 
 /// A row that states a fact.
 pub(super) fn fact(title: &str) -> adw::ActionRow {
-    let row = adw::ActionRow::builder()
-        .title(title)
-        .subtitle_selectable(true)
-        .use_markup(false)
-        .subtitle_lines(3)
-        .build();
+    let row =
+        adw::ActionRow::builder().title(title).subtitle_selectable(true).use_markup(false).build();
     row.add_css_class("property");
     row
 }

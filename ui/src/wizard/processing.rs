@@ -2,7 +2,6 @@
 
 use adw::prelude::*;
 use gettextrs::gettext;
-use relm4::Sender;
 use vmm_core::definition::MIN_MEMORY;
 use vmm_core::units::Bytes;
 
@@ -11,6 +10,7 @@ use super::component::WizardInput;
 use super::model::Draft;
 use super::page::page;
 use super::size;
+use super::voice::Voice;
 
 /// The slider goes to the last whole one of these below what the host has.
 const UNIT: Bytes = Bytes::mib(256);
@@ -24,7 +24,7 @@ pub(super) struct ProcessingPage {
 }
 
 impl ProcessingPage {
-    pub(super) fn new(draft: &Draft, input: &Sender<WizardInput>) -> Self {
+    pub(super) fn new(draft: &Draft, input: &Voice) -> Self {
         let most = draft.around.host.memory.0 / UNIT.0 * UNIT.0;
         let sender = input.clone();
         let memory = Amount::new(

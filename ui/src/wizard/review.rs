@@ -2,13 +2,13 @@
 
 use adw::prelude::*;
 use gettextrs::{gettext, ngettext};
-use relm4::Sender;
 use vmm_core::definition::Firmware;
 
 use super::component::WizardInput;
 use super::model::{Draft, Source};
 use super::page::{fact, page, plain_row};
 use super::remark::RemarkLabel;
+use super::voice::Voice;
 use super::{size, source};
 
 /// The firmware kinds, as they are listed.
@@ -52,7 +52,7 @@ impl Said {
 }
 
 impl ReviewPage {
-    pub(super) fn new(draft: &Draft, input: &Sender<WizardInput>) -> Self {
+    pub(super) fn new(draft: &Draft, input: &Voice) -> Self {
         let name = adw::EntryRow::builder()
             .title(gettext("_Name"))
             .use_underline(true)

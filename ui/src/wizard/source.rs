@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use adw::prelude::*;
 use gettextrs::gettext;
-use relm4::Sender;
 use vmm_core::block::Format;
 use vmm_core::media::{BootKinds, Found, Medium};
 
@@ -14,6 +13,7 @@ use super::model::{Chosen, Draft, Source};
 use super::page::{page, plain_row};
 use super::remark::RemarkLabel;
 use super::size;
+use super::voice::Voice;
 use crate::backend::Inspected;
 
 /// The page.
@@ -30,11 +30,11 @@ pub(super) struct SourcePage {
     remark_row: adw::PreferencesRow,
     recent: adw::PreferencesGroup,
     has_recent: Cell<bool>,
-    input: Sender<WizardInput>,
+    input: Voice,
 }
 
 impl SourcePage {
-    pub(super) fn new(input: &Sender<WizardInput>) -> Self {
+    pub(super) fn new(input: &Voice) -> Self {
         let (kind_group, kinds) = kinds(input);
         let choose = gtk::Button::builder()
             .label(gettext("C_hoose…"))
@@ -164,7 +164,7 @@ impl SourcePage {
 }
 
 /// The three sources, of which one is chosen.
-fn kinds(input: &Sender<WizardInput>) -> (adw::PreferencesGroup, [(Source, gtk::CheckButton); 3]) {
+fn kinds(input: &Voice) -> (adw::PreferencesGroup, [(Source, gtk::CheckButton); 3]) {
     let group = adw::PreferencesGroup::new();
     let first = gtk::CheckButton::new();
     let row = |source, button: gtk::CheckButton, title: String, subtitle: String| {

@@ -80,9 +80,17 @@ impl Stage {
     }
 
     /// The row called so.
-    pub(crate) fn row<R: IsA<adw::PreferencesRow>>(&self, title: &str) -> R {
-        self.find(|row: &R| row.as_ref().title().replace('_', "") == title)
-            .unwrap_or_else(|| panic!("no row “{title}”"))
+    pub(crate) fn row<R: IsA<gtk::Widget> + IsA<adw::PreferencesRow>>(&self, title: &str) -> R {
+        self.find(|row: &R| {
+            AsRef::<adw::PreferencesRow>::as_ref(row).title().replace('_', "") == title
+        })
+        .unwrap_or_else(|| panic!("no row “{title}”"))
+    }
+
+    /// Activates the row called so.
+    pub(crate) fn choose_row(&self, title: &str) {
+        adw::prelude::ActionRowExt::activate(&self.row::<adw::ActionRow>(title));
+        settle();
     }
 
     /// The entry that a label with this text is for.

@@ -50,7 +50,7 @@ fn keys_alone_make_a_machine_of_defaults() {
 fn an_empty_machine_with_changes() {
     let stage = Stage::new(None);
     assert!(!stage.can_go_on());
-    stage.row::<adw::ActionRow>("Nothing Yet").activate();
+    stage.choose_row("Nothing Yet");
     wait_for("a way on", || stage.can_go_on());
     stage.next("processing");
     stage.entry("Memory").set_text("4 GiB");
@@ -103,9 +103,9 @@ fn bad_files_are_told_and_replaced() {
         stage.expect_text(says);
         assert_eq!(stage.can_go_on(), usable, "{file}");
         // Another source is always there.
-        stage.row::<adw::ActionRow>("Nothing Yet").activate();
+        stage.choose_row("Nothing Yet");
         wait_for("a way on", || stage.can_go_on());
-        stage.row::<adw::ActionRow>("ISO Image").activate();
+        stage.choose_row("ISO Image");
         stage.expect_text(says);
     }
 }
@@ -187,9 +187,9 @@ fn back_keeps_what_was_typed() {
         wait_for(step, || stage.step() == step);
     }
     // Another source, and back, too.
-    stage.row::<adw::ActionRow>("Nothing Yet").activate();
+    stage.choose_row("Nothing Yet");
     settle();
-    stage.row::<adw::ActionRow>("ISO Image").activate();
+    stage.choose_row("ISO Image");
     settle();
     stage.next("processing");
     assert_eq!(stage.entry("Memory").text(), "3 GiB");
