@@ -152,7 +152,10 @@ impl Accessible {
         let relations: Relations = self.ask("Accessible", "GetRelationSet", None).ok()?;
         let labels = relations.into_iter().filter(|(kind, _)| *kind == LABELLED_BY);
         labels.flat_map(|(_, labels)| labels).find_map(|(owner, path)| {
-            Self::new(&self.bus, &owner, path.as_str()).own_name().ok().filter(|name| !name.is_empty())
+            let label = Self::new(&self.bus, &owner, path.as_str());
+            // GTK's menus are labelled by what has no name and is not more than its text.
+            let name = label.own_name().ok().filter(|name| !name.is_empty());
+            name.or_else(|| label.text().ok()).filter(|name| !name.trim().is_empty())
         })
     }
 

@@ -32,7 +32,6 @@ mod imp {
                 sparkline: Sparkline::new(Quantity::Cpu),
                 item: glib::WeakRef::default(),
                 vm: RefCell::default(),
-                item: glib::WeakRef::default(),
             }
         }
     }
