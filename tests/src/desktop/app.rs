@@ -62,6 +62,7 @@ impl<'d> App<'d> {
         });
         let root = root.unwrap_or_else(|| {
             let _ = child.kill();
+            desktop.screenshot("failure");
             panic!("no window: {}", fs::read_to_string(&log).unwrap_or_default())
         });
         let mut app = Self { desktop, child, root, watchdog: None, log };
