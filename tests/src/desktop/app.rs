@@ -231,9 +231,7 @@ impl<'d> App<'d> {
     /// # Panics
     /// When there is none.
     pub fn type_to_guest(&self, chord: &str) {
-        let display = self.display();
-        display.focus().expect("the display takes the keyboard");
-        self.until("the display has the keyboard", || display.is(State::Focused));
+        self.tab_to("Guest display");
         self.key(chord);
     }
 

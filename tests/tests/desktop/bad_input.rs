@@ -100,7 +100,7 @@ fn a_folder_that_goes_while_its_machine_runs_is_survived() {
     app.choose("grub");
     app.milestone("folder-gone");
     app.find("list item", "grub, Running");
-    app.press("button", "Machine Menu");
+    app.press("toggle button", "Machine Menu");
     app.press("menu item", "Force Off…");
     app.press("button", "Force Off");
     app.gone("list item", "grub, Running");

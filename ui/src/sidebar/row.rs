@@ -32,6 +32,7 @@ mod imp {
                 sparkline: Sparkline::new(Quantity::Cpu),
                 item: glib::WeakRef::default(),
                 vm: RefCell::default(),
+                item: glib::WeakRef::default(),
             }
         }
     }
