@@ -36,7 +36,7 @@ run: setup
 test: unit e2e
 
 unit: setup
-	@$(dev) cargo test --workspace --exclude berth-tests $(ARGS)
+	@$(lab)/headless cargo test --workspace --exclude berth-tests $(ARGS)
 
 e2e: setup
 	@$(lab)/e2e $(ARGS)
@@ -48,7 +48,7 @@ bench: setup
 	@$(lab)/e2e --bench $(ARGS)
 
 fuzz: setup
-	@PROPTEST_CASES=$${PROPTEST_CASES:-100000} $(dev) cargo test --release --workspace --exclude berth-tests $(ARGS)
+	@PROPTEST_CASES=$${PROPTEST_CASES:-100000} $(lab)/headless cargo test --release --workspace --exclude berth-tests $(ARGS)
 
 clean:
 	rm -rf target

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
-use crate::commands::{Result, boot, delete, list, new, open, run, show};
+use crate::commands::{Result, boot, clone, delete, generate, list, new, open, run, show};
 use crate::report;
 
 /// Virtual machines on the desktop.
@@ -19,7 +19,7 @@ pub(crate) struct Cli {
 
 impl Cli {
     /// What to do: show the window, unless something else was asked for.
-    pub(crate) fn command(self) -> Command {
+    pub(crate) fn chosen(self) -> Command {
         self.command.unwrap_or(Command::Open(open::Open::default()))
     }
 }
@@ -32,7 +32,12 @@ pub(crate) enum Command {
     List(list::List),
     Show(show::Show),
     Run(run::Run),
+    Clone(clone::Clone),
     Delete(delete::Delete),
+    #[command(hide = true)]
+    Completions(generate::Completions),
+    #[command(hide = true)]
+    Manual(generate::Manual),
 }
 
 impl Command {
@@ -44,7 +49,10 @@ impl Command {
             Self::List(command) => command.run(),
             Self::Show(command) => command.run(),
             Self::Run(command) => command.run(),
+            Self::Clone(command) => command.run(),
             Self::Delete(command) => command.run(),
+            Self::Completions(command) => command.run(),
+            Self::Manual(command) => command.run(),
         }
     }
 }

@@ -12,6 +12,7 @@ mod screenshot;
 mod script;
 mod session;
 mod terminal;
+mod translations;
 
 use std::process::ExitCode;
 
@@ -21,7 +22,7 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(exit) => return exit,
     };
-    match arguments.command().run() {
+    match arguments.chosen().run() {
         Ok(outcome) => outcome.exit(),
         Err(error) => {
             report::failure(&*error);

@@ -7,13 +7,15 @@
 pub mod about;
 pub mod application;
 pub mod backend;
+pub mod console;
 pub mod dialogs;
 pub mod display;
 #[cfg(any(test, feature = "fake"))]
 pub mod fake;
 pub mod machines;
-pub mod overview;
 pub mod preferences;
+pub mod resources;
+pub mod settings;
 pub mod shortcuts;
 pub mod sidebar;
 pub mod vm_page;

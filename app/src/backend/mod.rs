@@ -3,24 +3,30 @@
 //! What lives here: `ui`'s narrow interface, done with `vmm-core` on worker threads. What does
 //! not: the window.
 
+mod disks;
 mod host;
 mod media;
 mod running;
 
+use std::collections::{HashMap, VecDeque};
 use std::error::Error as StdError;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use gettextrs::gettext;
 use gtk::{gio, glib};
+use parking_lot::Mutex;
 use ui::backend::{
-    Backend, Failure, Host, Inspected, Listed, NewMachine, Problem, Progress, Running, Storage,
-    Task, VmId,
+    Backend, DiskFacts, Failure, Host, Inspected, Listed, NewMachine, Problem, Progress, Running,
+    Storage, Task, VmId,
 };
-use vmm_core::block::create::{Preallocation, create_qcow2};
-use vmm_core::definition::{Definition, DefinitionError, Name, Store, Vm};
+use vmm_core::block::create::{Preallocation, create_qcow2, grow};
+use vmm_core::block::{Format, info};
+use vmm_core::definition::{Definition, DefinitionError, Discarded, Name, Store, Vm};
 use vmm_core::machine::Machine;
+use vmm_core::units::Bytes;
 
 use self::running::LocalMachine;
 
@@ -30,12 +36,21 @@ const LOG_BYTES: u64 = 1 << 20;
 /// The machines in this user's store, run in this process.
 pub(crate) struct LocalBackend {
     store: Store,
+    /// Machines that can still be brought back. A folder's name can be used again meanwhile: the
+    /// one discarded first is decided on first.
+    discarded: Arc<Mutex<HashMap<VmId, VecDeque<Discarded>>>>,
 }
 
 impl LocalBackend {
     /// The machines in `store`.
     pub(crate) fn new(store: Store) -> Self {
-        Self { store }
+        Self { store, discarded: Arc::default() }
+    }
+
+    /// The discarded machine that was in the folder `id`.
+    fn take_discarded(&self, id: &VmId) -> Result<Discarded, Failure> {
+        let discarded = self.discarded.lock().get_mut(id).and_then(VecDeque::pop_front);
+        discarded.ok_or_else(|| Failure::new(gettext("This machine is no longer there.")))
     }
 
     /// Does `work` on a worker thread.
@@ -104,8 +119,7 @@ impl Backend for LocalBackend {
                         true => Preallocation::Full,
                         false => Preallocation::None,
                     };
-                    let mut report =
-                        |done: vmm_core::units::Bytes, _| progress.report(before + done.0, total);
+                    let mut report = |done: Bytes, _| progress.report(before + done.0, total);
                     let path = folder.join(&disk.file);
                     create_qcow2(&path, disk.size, preallocation, None, &mut report)?;
                     before += disk.size.0;
@@ -134,36 +148,63 @@ impl Backend for LocalBackend {
         let id = id.clone();
         self.work(move |store| {
             let vm = store.open_folder(&id.0).map_err(failure)?;
-            let mut report = |done: vmm_core::units::Bytes, total: vmm_core::units::Bytes| {
-                progress.report(done.0, total.0)
-            };
-            let _ = (vm, name, &mut report, store);
-            Err(Failure::new("soon"))
+            let mut report = |done: Bytes, total: Bytes| progress.report(done.0, total.0);
+            let made = store.duplicate(&vm, name, &mut report);
+            Ok(listed(&made.map_err(|error| cancelled_or(error, &progress))?))
         })
     }
 
     fn discard(&self, id: &VmId) -> Task<Result<(), Failure>> {
-        let id = id.clone();
+        let (id, shelf) = (id.clone(), self.discarded.clone());
         self.work(move |store| {
             let vm = store.open_folder(&id.0).map_err(failure)?;
-            store.delete(&vm).map_err(failure)
+            let discarded = store.discard(&vm).map_err(failure)?;
+            shelf.lock().entry(id).or_default().push_back(discarded);
+            Ok(())
         })
     }
 
     fn restore(&self, id: &VmId) -> Task<Result<Listed, Failure>> {
-        let id = id.clone();
+        let discarded = self.take_discarded(id);
         self.work(move |store| {
-            let _ = (id, store);
-            Err(Failure::new("soon"))
+            let vm = store.restore(discarded?).map_err(failure)?;
+            Ok(listed(&vm))
         })
     }
 
     fn purge(&self, id: &VmId) -> Task<Result<(), Failure>> {
+        let discarded = self.take_discarded(id);
+        self.work(move |store| store.purge(discarded?).map_err(failure))
+    }
+
+    fn disk(&self, file: PathBuf, format: Format) -> Task<Result<DiskFacts, Failure>> {
+        self.work(move |_| {
+            let image = info::info(&file, Some(format)).map_err(failure)?;
+            Ok(DiskFacts { size: image.virtual_size, used: image.actual_size })
+        })
+    }
+
+    fn create_disk(
+        &self,
+        id: &VmId,
+        size: Bytes,
+        preallocate: bool,
+        progress: Progress,
+    ) -> Task<Result<PathBuf, Failure>> {
         let id = id.clone();
         self.work(move |store| {
-            let _ = (id, store);
-            Ok(())
+            let vm = store.open_folder(&id.0).map_err(failure)?;
+            disks::create(&vm, size, preallocate, &progress)
         })
+    }
+
+    fn grow_disk(&self, file: PathBuf, format: Format, size: Bytes) -> Task<Result<(), Failure>> {
+        self.work(move |_| grow(&file, Some(format), size).map_err(failure))
+    }
+
+    fn delete_disk(&self, id: &VmId, file: PathBuf) -> Task<Result<(), Failure>> {
+        let id = id.clone();
+        self.work(move |store| disks::delete(&store.open_folder(&id.0).map_err(failure)?, &file))
     }
 
     fn launch(&self, id: &VmId) -> Task<Result<Rc<dyn Running>, Failure>> {

@@ -1,8 +1,10 @@
 //! The subcommands, one a file, and what several of them share.
 
 pub(crate) mod boot;
+pub(crate) mod clone;
 pub(crate) mod delete;
 pub(crate) mod disk;
+pub(crate) mod generate;
 pub(crate) mod hardware;
 pub(crate) mod list;
 pub(crate) mod new;
@@ -21,7 +23,9 @@ pub(crate) type Result<T, E = Box<dyn std::error::Error>> = std::result::Result<
 
 /// The machines of this user.
 pub(crate) fn store() -> Result<Store> {
-    Ok(Store::open(Store::default_root()?))
+    let store = Store::open(Store::default_root()?);
+    store.recover();
+    Ok(store)
 }
 
 /// Writes `lines` to standard output.

@@ -8,6 +8,7 @@ use clap::Args;
 use super::{Result, store};
 use crate::backend::LocalBackend;
 use crate::report::Outcome;
+use crate::translations;
 
 /// Show the window; what `berth` alone does
 #[derive(Debug, Default, Args)]
@@ -18,6 +19,7 @@ pub(crate) struct Open {
 
 impl Open {
     pub(crate) fn run(self) -> Result<Outcome> {
+        translations::set_up();
         if gtk::init().is_err() {
             return Err(
                 "there is no display to show a window on; `berth --help` tells what works \

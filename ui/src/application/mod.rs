@@ -15,6 +15,7 @@ use relm4::prelude::*;
 
 use crate::backend::Backend;
 use crate::machines::{Machines, Vm};
+use crate::preferences::Preferences;
 use crate::window::{Window, WindowInput, WindowOutput};
 
 /// The application's id.
@@ -48,6 +49,7 @@ pub fn run(files: &[PathBuf], backend: impl FnOnce() -> Rc<dyn Backend> + 'stati
     application.connect_startup({
         let instance = instance.clone();
         move |application| {
+            Preferences::shared().follow_style();
             let Some(backend) = backend.take() else { return };
             let made = Instance::new(application.clone(), Machines::new(backend()));
             watch_signals(&made);

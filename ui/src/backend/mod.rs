@@ -16,6 +16,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use async_channel::{Receiver, Sender};
+use vmm_core::block::Format;
 use vmm_core::definition::{Definition, Name};
 use vmm_core::display::Display;
 use vmm_core::machine::{Command, Event, SerialPort, SerialStart};
@@ -87,6 +88,15 @@ pub struct NewMachine {
     pub disks: Vec<NewDisk>,
 }
 
+/// What is known of the disk in an image file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DiskFacts {
+    /// What the guest sees.
+    pub size: Bytes,
+    /// What the file takes up on the host.
+    pub used: Bytes,
+}
+
 /// What a file holds that somebody chose for a new machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inspected {
@@ -141,6 +151,25 @@ pub trait Backend {
 
     /// Deletes a discarded machine for good.
     fn purge(&self, id: &VmId) -> Task<Result<(), Failure>>;
+
+    /// Looks at a disk image of a machine; also while it runs.
+    fn disk(&self, file: PathBuf, format: Format) -> Task<Result<DiskFacts, Failure>>;
+
+    /// Makes a qcow2 disk in a machine's folder, for a drive to be added. Answers with the file's
+    /// name there.
+    fn create_disk(
+        &self,
+        id: &VmId,
+        size: Bytes,
+        preallocate: bool,
+        progress: Progress,
+    ) -> Task<Result<PathBuf, Failure>>;
+
+    /// Makes the disk in an image that is not in use larger.
+    fn grow_disk(&self, file: PathBuf, format: Format, size: Bytes) -> Task<Result<(), Failure>>;
+
+    /// Deletes an image in the folder of a machine that is off and has no drive with it any more.
+    fn delete_disk(&self, id: &VmId, file: PathBuf) -> Task<Result<(), Failure>>;
 
     /// Builds a machine, which then waits for [`Command::Start`].
     fn launch(&self, id: &VmId) -> Task<Result<Rc<dyn Running>, Failure>>;

@@ -100,7 +100,8 @@ impl Placement {
         let device_scale = space.device_scale;
         let scale = scaling.scale(guest, space);
         let place = |pixels: u32, room: f64, origin: f64| {
-            let length = f64::from(pixels) * scale;
+            // Whole device pixels, or the far edges would be blurred.
+            let length = (f64::from(pixels) * scale).round().max(1.0);
             // A picture too large starts at the widget's edge: its upper left part is seen.
             let margin = ((room * device_scale - length) / 2.0).max(0.0);
             let at = (origin * device_scale + margin).round();
@@ -119,6 +120,30 @@ impl Placement {
     /// Logical pixels to a guest pixel.
     pub fn logical_scale(&self) -> f64 {
         self.scale / self.device_scale
+    }
+
+    /// The rectangle of the widget, in logical pixels, that a rectangle of the picture takes, both
+    /// as left, upper, right and lower edge. The edges need not be on device pixels.
+    pub fn exact(&self, edges: [u32; 4]) -> [f64; 4] {
+        let [left, top, right, bottom] = edges.map(f64::from);
+        let across = self.width / f64::from(self.guest.0);
+        let down = self.height / f64::from(self.guest.1);
+        [
+            self.x + left * across,
+            self.y + top * down,
+            self.x + right * across,
+            self.y + bottom * down,
+        ]
+    }
+
+    /// The same with every edge moved to the nearest device pixel. What meets in the picture
+    /// meets in the widget.
+    pub fn aligned(&self, edges: [u32; 4]) -> [f64; 4] {
+        let [left, top, right, bottom] = self.exact(edges);
+        let align = |at: f64, start: f64| {
+            ((at - start) * self.device_scale).round() / self.device_scale + start
+        };
+        [align(left, self.x), align(top, self.y), align(right, self.x), align(bottom, self.y)]
     }
 
     /// The guest pixel at a point of the widget, with fraction; `None` outside the picture.
@@ -203,6 +228,22 @@ mod tests {
         assert_eq!(actual_size((1920, 1080), 1.0), (1920, 1080));
         assert_eq!(actual_size((1920, 1080), 2.0), (1920, 1080));
         assert_eq!(actual_size((1000, 751), 1.25), (800, 601));
+    }
+
+    #[test]
+    fn neighbours_meet_on_device_pixels() {
+        let space = Space { width: 777.0, height: 555.0, origin: (3.0, 9.0), device_scale: 1.25 };
+        let at = place(Scaling::Fit, (640, 480), space);
+        let [.., right, bottom] = at.aligned([0, 0, 128, 256]);
+        let [left, top, ..] = at.aligned([128, 256, 640, 480]);
+        assert_eq!((left, top), (right, bottom));
+        for edge in [(3.0 + left) * 1.25, (9.0 + top) * 1.25] {
+            assert!((edge - edge.round()).abs() < 1e-9, "{edge}");
+        }
+        let ends = [at.x, at.y, at.x + at.width, at.y + at.height];
+        assert_eq!(at.exact([0, 0, 640, 480]), ends);
+        let aligned = at.aligned([0, 0, 640, 480]);
+        assert!(ends.iter().zip(aligned).all(|(a, b)| (a - b).abs() < 1e-9));
     }
 
     #[test]

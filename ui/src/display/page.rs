@@ -19,8 +19,13 @@ const EDGE: f64 = 2.0;
 const STYLE: &str = "
 display { outline: 0 solid transparent; outline-offset: -2px; }
 display:focus-visible { outline: 2px solid alpha(@accent_color, 0.7); }
-.berth-hint { border-radius: 999px; padding: 9px 18px; margin: 18px; }
-.berth-full-screen-bar { border-radius: 0 0 12px 12px; padding: 6px 12px; }
+.berth-hint, .berth-full-screen-bar {
+  background-color: rgba(45, 45, 48, 0.92);
+  color: white;
+  border: 1px solid rgba(255, 255, 255, 0.25);
+}
+.berth-hint { border-radius: 999px; padding: 9px 18px; margin: 24px; }
+.berth-full-screen-bar { border-radius: 0 0 12px 12px; border-top: none; padding: 6px 12px; }
 ";
 
 #[allow(missing_docs, reason = "the wrapper documents it")]
@@ -56,7 +61,7 @@ mod imp {
             add_style();
             self.build();
             self.wire();
-            self.scaling_changed();
+            self.set_up_scrolling();
         }
 
         fn dispose(&self) {
@@ -88,7 +93,8 @@ mod imp {
             self.hint.set_child(Some(&self.hint_label));
             self.hint.set_transition_type(gtk::RevealerTransitionType::Crossfade);
             self.hint.set_halign(gtk::Align::Center);
-            self.hint.set_valign(gtk::Align::Start);
+            // Away from the bar, which comes from above.
+            self.hint.set_valign(gtk::Align::End);
             // The guest's, whatever lies over it.
             self.hint.set_can_target(false);
 
@@ -107,7 +113,7 @@ mod imp {
                     }
                 }
             };
-            self.view.connect_scaling_notify(on_view(Self::scaling_changed));
+            self.view.connect_scaling_notify(on_view(Self::set_up_scrolling));
             self.view.connect_grabbed_notify(on_view(Self::grabbed_changed));
             let motion = gtk::EventControllerMotion::new();
             motion.set_propagation_phase(gtk::PropagationPhase::Capture);
@@ -129,10 +135,16 @@ mod imp {
             }
         }
 
-        fn scaling_changed(&self) {
-            let (policy, scroll) = match self.view.scaling() {
-                Scaling::Fit => (gtk::PolicyType::Never, gtk::ScrollablePolicy::Minimum),
-                Scaling::Actual => (gtk::PolicyType::Automatic, gtk::ScrollablePolicy::Natural),
+        fn set_up_scrolling(&self) {
+            let (policy, scroll) = match (self.view.scaling(), self.view.grabbed()) {
+                (Scaling::Fit, _) => (gtk::PolicyType::Never, gtk::ScrollablePolicy::Minimum),
+                (Scaling::Actual, false) => {
+                    (gtk::PolicyType::Automatic, gtk::ScrollablePolicy::Natural)
+                }
+                // A captured pointer scrolls by itself; the bars would be in its way.
+                (Scaling::Actual, true) => {
+                    (gtk::PolicyType::External, gtk::ScrollablePolicy::Natural)
+                }
             };
             self.scrolled.set_policy(policy, policy);
             if let Some(viewport) = &*self.viewport.borrow() {
@@ -142,6 +154,7 @@ mod imp {
         }
 
         fn grabbed_changed(&self) {
+            self.set_up_scrolling();
             self.end_hint();
             if !self.view.grabbed() {
                 self.hint.set_reveal_child(false);

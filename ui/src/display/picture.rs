@@ -1,11 +1,11 @@
 //! The guest's picture as GDK textures.
 //!
-//! One frame, which the display brings up to date, and the textures made from it. At a whole
-//! scale there is a texture for each of many tiles: a renderer handles a texture as a whole, so
-//! that a small change then costs it a small texture. At other scales neighbouring tiles would
-//! be filtered apart from each other, which shows, and there is one texture.
+//! One frame, which the display brings up to date, and the textures made from it, one for each of
+//! many tiles: a renderer handles a texture as a whole, so that a small change costs it a small
+//! texture. Where pixels are mixed with their neighbours, tiles overlap by those neighbours, and
+//! each is to be clipped to its own part: nothing shows where they meet.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use gtk::gdk;
 use gtk::glib;
@@ -16,6 +16,12 @@ use super::sheet::{Sheet, intersection};
 /// A tile's width and height. Smaller tiles waste less around a change, larger ones need fewer
 /// nodes.
 const TILE: u32 = 128;
+/// How far tiles overlap where pixels are mixed with their neighbours: bilinear filters look at
+/// the next pixel, and rounding to device pixels can move an edge by one more at half size.
+const OVERLAP: u32 = 3;
+/// How far a pixel can be seen beyond itself in a picture made less than half as large: down to
+/// an eighth, below which nobody recognizes one.
+const WHOLE_BLEED: u32 = 8;
 /// Largest side of a picture shown; GTK's renderers refuse larger textures.
 const MAX_SIDE: u32 = 16384;
 
@@ -26,6 +32,17 @@ pub(super) enum Cut {
     Whole,
     /// In tiles.
     Tiles,
+    /// In tiles that overlap.
+    Overlapping,
+}
+
+/// A part of the picture.
+pub(super) struct Tile {
+    pub(super) texture: gdk::Texture,
+    /// What `texture` shows.
+    pub(super) area: Rect,
+    /// The part of it to be seen.
+    pub(super) part: Rect,
 }
 
 /// What a look found.
@@ -42,7 +59,8 @@ pub(super) enum Change {
 /// The picture.
 pub(super) struct Picture {
     frame: Frame,
-    sheets: Vec<Sheet>,
+    /// With the part of each to be seen.
+    sheets: Vec<(Sheet, Rect)>,
     cut: Cut,
 }
 
@@ -79,12 +97,12 @@ impl Picture {
         match damage {
             Damage::None => {}
             Damage::Rects(rects) => {
-                for sheet in &mut self.sheets {
+                for (sheet, _) in &mut self.sheets {
                     rects.iter().for_each(|rect| sheet.damage(rect));
                 }
             }
             Damage::All => {
-                for sheet in &mut self.sheets {
+                for (sheet, _) in &mut self.sheets {
                     sheet.damage(&sheet.area());
                 }
             }
@@ -92,16 +110,22 @@ impl Picture {
         Change::Pixels
     }
 
-    /// The textures that together show the picture, and where each is in it.
-    pub(super) fn textures(
-        &mut self,
-        cut: Cut,
-    ) -> impl Iterator<Item = (gdk::Texture, Rect)> + use<'_> {
+    /// The tiles that together show the picture.
+    pub(super) fn tiles(&mut self, cut: Cut) -> impl Iterator<Item = Tile> + use<'_> {
         if self.sheets.is_empty() || self.cut != cut {
             self.cut = cut;
             self.sheets = sheets(cut, self.size());
         }
-        self.sheets.iter_mut().map(|sheet| (sheet.texture(&self.frame), sheet.area()))
+        self.sheets.iter_mut().map(|(sheet, part)| Tile {
+            texture: sheet.texture(&self.frame),
+            area: sheet.area(),
+            part: *part,
+        })
+    }
+
+    /// Gives back the memory of the tiles, until they are asked for again.
+    pub(super) fn forget_tiles(&mut self) {
+        self.sheets.clear();
     }
 
     /// The whole picture in one texture of its own; `None` when there is none.
@@ -109,7 +133,7 @@ impl Picture {
         texture(&self.frame)
     }
 
-    /// The picture made small; see [`thumbnail`].
+    /// The picture made to fit into a size; never enlarged.
     pub(super) fn thumbnail(&self, max_width: u32, max_height: u32) -> Option<gdk::Texture> {
         scaled_down(&self.frame, max_width, max_height).and_then(|small| texture(&small))
     }
@@ -121,20 +145,32 @@ fn is_sound(frame: &Frame) -> bool {
     frame.width <= MAX_SIDE && frame.height <= MAX_SIDE && bytes == frame.pixels.len() as u64
 }
 
-fn sheets(cut: Cut, (width, height): (u32, u32)) -> Vec<Sheet> {
+/// The sheets for a picture, with the part of each to be seen.
+fn sheets(cut: Cut, (width, height): (u32, u32)) -> Vec<(Sheet, Rect)> {
     if width == 0 || height == 0 {
         return Vec::new();
     }
     let all = Rect { x: 0, y: 0, width, height };
-    let side = match cut {
-        Cut::Whole => return vec![Sheet::new(all)],
-        Cut::Tiles => TILE,
+    let (overlap, bleed) = match cut {
+        Cut::Whole => return vec![(Sheet::new(all, WHOLE_BLEED), all)],
+        Cut::Tiles => (0, 0),
+        Cut::Overlapping => (OVERLAP, 1),
     };
-    let corners = |end: u32| (0..end).step_by(side as usize);
-    corners(height)
-        .flat_map(|y| corners(width).map(move |x| Rect { x, y, width: side, height: side }))
-        .filter_map(|tile| intersection(&tile, &all))
-        .map(Sheet::new)
+    let corners = |end: u32| (0..end).step_by(TILE as usize);
+    let parts = corners(height)
+        .flat_map(|y| corners(width).map(move |x| Rect { x, y, width: TILE, height: TILE }))
+        .filter_map(|tile| intersection(&tile, &all));
+    parts
+        .map(|part| {
+            let (x, y) = (part.x.saturating_sub(overlap), part.y.saturating_sub(overlap));
+            let area = Rect {
+                x,
+                y,
+                width: (part.x + part.width + overlap).min(width) - x,
+                height: (part.y + part.height + overlap).min(height) - y,
+            };
+            (Sheet::new(area, bleed), part)
+        })
         .collect()
 }
 
@@ -152,25 +188,35 @@ fn texture(frame: &Frame) -> Option<gdk::Texture> {
     Some(texture)
 }
 
-/// What a display shows, made to fit into `max_width` by `max_height` pixels with its aspect
-/// kept; never enlarged. `None` when it shows nothing.
-///
-/// For screens that no widget shows. Callable from any thread, and best from a worker: all of
-/// the picture is drawn and read.
-pub fn thumbnail(
-    display: &Arc<dyn Display>,
-    max_width: u32,
-    max_height: u32,
-) -> Option<gdk::Texture> {
-    let mut frame = Frame::new();
-    display.refresh(&mut frame);
-    shrink(&frame, max_width, max_height)
+/// Small pictures of a screen that no widget shows, such as for a list of machines. Between two
+/// looks it keeps a frame, so that a screen that stands still costs next to nothing.
+pub struct Thumbnailer {
+    display: Arc<dyn Display>,
+    frame: Arc<Mutex<Frame>>,
+    max: (u32, u32),
 }
 
-/// A frame made to fit into `max_width` by `max_height` pixels with its aspect kept; never
-/// enlarged. `None` when there is nothing in it.
-pub fn shrink(frame: &Frame, max_width: u32, max_height: u32) -> Option<gdk::Texture> {
-    scaled_down(frame, max_width, max_height).and_then(|small| texture(&small))
+impl Thumbnailer {
+    /// Pictures of `display` that fit into `max_width` by `max_height` pixels with the aspect
+    /// kept; never enlarged.
+    pub fn new(display: Arc<dyn Display>, max_width: u32, max_height: u32) -> Self {
+        Self { display, frame: Arc::default(), max: (max_width, max_height) }
+    }
+
+    /// A new picture; `None` when nothing has changed since the last one, or nothing is shown.
+    /// The work is done off the GUI thread.
+    pub async fn look(&self) -> Option<gdk::Texture> {
+        let (display, frame, max) = (self.display.clone(), self.frame.clone(), self.max);
+        let work = move || {
+            let mut frame = frame.lock().unwrap_or_else(PoisonError::into_inner);
+            match display.refresh(&mut frame) {
+                Damage::None => None,
+                _ => scaled_down(&frame, max.0, max.1),
+            }
+        };
+        let small = gtk::gio::spawn_blocking(work).await.ok().flatten()?;
+        texture(&small)
+    }
 }
 
 /// A copy of `frame` that fits into the given size: each pixel the mean of those it stands for.
@@ -230,16 +276,18 @@ mod tests {
 
     #[test]
     fn tiles_cover_the_picture_once() {
-        let mut seen = vec![0_u8; 300 * 257];
-        for sheet in sheets(Cut::Tiles, (300, 257)) {
-            let area = sheet.area();
-            for y in area.y..area.y + area.height {
-                for x in area.x..area.x + area.width {
-                    seen[(y * 300 + x) as usize] += 1;
+        for cut in [Cut::Tiles, Cut::Overlapping] {
+            let mut seen = vec![0_u8; 300 * 257];
+            for (sheet, part) in sheets(cut, (300, 257)) {
+                assert_eq!(intersection(&sheet.area(), &part), Some(part));
+                for y in part.y..part.y + part.height {
+                    for x in part.x..part.x + part.width {
+                        seen[(y * 300 + x) as usize] += 1;
+                    }
                 }
             }
+            assert!(seen.iter().all(|count| *count == 1));
         }
-        assert!(seen.iter().all(|count| *count == 1));
         assert_eq!(sheets(Cut::Whole, (300, 257)).len(), 1);
         assert!(sheets(Cut::Tiles, (0, 0)).is_empty());
     }

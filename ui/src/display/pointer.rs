@@ -21,7 +21,7 @@ pub enum PointerMode {
 /// From an edge, in logical pixels: there the guest's pointer is pushed on.
 const EDGE: f64 = 2.0;
 /// How far, in logical pixels at every frame: across a screen in about a second.
-const PUSH: f64 = 24.0;
+pub(super) const PUSH: f64 = 24.0;
 /// Pixels of smooth scrolling to a wheel click.
 const SCROLL_PIXELS: f64 = 40.0;
 /// Beyond this many wheel clicks at once, more are no use to anybody.
@@ -48,6 +48,15 @@ pub(super) enum ScrollUnit {
     Pixels,
 }
 
+/// The part of the widget that is seen, in its logical pixels.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Seen {
+    pub(super) left: f64,
+    pub(super) top: f64,
+    pub(super) right: f64,
+    pub(super) bottom: f64,
+}
+
 /// The guest's pointing device, as the guest has been told of it.
 #[derive(Debug, Default)]
 pub(super) struct Pointer {
@@ -67,18 +76,18 @@ impl Pointer {
         self.moved(x - last_x, y - last_y, scale)
     }
 
-    /// The user's pointer rests where it is: at an edge of a widget of this size it pushes the
-    /// guest's pointer on. To be called once a frame.
-    pub(super) fn push(&mut self, width: f64, height: f64, scale: f64) -> Option<PointerEvent> {
-        let direction = self.edge(width, height)?;
-        self.moved(direction.0 * PUSH, direction.1 * PUSH, scale)
+    /// The user's pointer rests where it is: at an edge of what is seen of the widget it pushes
+    /// the guest's pointer on. To be called once a frame.
+    pub(super) fn push(&mut self, seen: &Seen, scale: f64) -> Option<PointerEvent> {
+        let (x, y) = self.edge(seen)?;
+        self.moved(x * PUSH, y * PUSH, scale)
     }
 
-    /// In which direction the edge lies that the pointer is at.
-    pub(super) fn edge(&self, width: f64, height: f64) -> Option<(f64, f64)> {
+    /// In which direction the edge lies that the pointer is at: -1, 0 or 1 across and down.
+    pub(super) fn edge(&self, seen: &Seen) -> Option<(f64, f64)> {
         let (x, y) = self.last?;
-        let side = |at: f64, end: f64| {
-            if at < EDGE {
+        let side = |at: f64, start: f64, end: f64| {
+            if at < start + EDGE {
                 -1.0
             } else if at >= end - EDGE {
                 1.0
@@ -86,7 +95,7 @@ impl Pointer {
                 0.0
             }
         };
-        let direction = (side(x, width), side(y, height));
+        let direction = (side(x, seen.left, seen.right), side(y, seen.top, seen.bottom));
         (direction != (0.0, 0.0)).then_some(direction)
     }
 
@@ -109,6 +118,11 @@ impl Pointer {
     pub(super) fn seek(&mut self, x: f64, y: f64) {
         self.last = Some((x, y));
         self.rest = (0.0, 0.0);
+    }
+
+    /// The widget was scrolled beneath the user's pointer.
+    pub(super) fn scrolled(&mut self, dx: f64, dy: f64) {
+        self.last = self.last.map(|(x, y)| (x + dx, y + dy));
     }
 
     /// The user's pointer has gone, and will be back elsewhere.
@@ -186,15 +200,16 @@ mod tests {
 
     #[test]
     fn edges_push_outwards_only() {
+        let seen = Seen { left: 100.0, top: 0.0, right: 640.0, bottom: 480.0 };
         let mut pointer = Pointer::default();
-        assert_eq!(pointer.push(640.0, 480.0, 1.0), None);
+        assert_eq!(pointer.push(&seen, 1.0), None);
         pointer.motion(320.0, 240.0, 1.0);
-        assert_eq!(pointer.push(640.0, 480.0, 1.0), None);
+        assert_eq!(pointer.push(&seen, 1.0), None);
         pointer.motion(639.0, 240.0, 1.0);
-        let pushed = pointer.push(640.0, 480.0, 1.0).unwrap();
+        let pushed = pointer.push(&seen, 1.0).unwrap();
         assert!(pushed.dx > 0 && pushed.dy == 0);
-        pointer.motion(0.0, 0.0, 1.0);
-        let pushed = pointer.push(640.0, 480.0, 1.0).unwrap();
+        pointer.motion(100.0, 0.0, 1.0);
+        let pushed = pointer.push(&seen, 1.0).unwrap();
         assert!(pushed.dx < 0 && pushed.dy < 0);
     }
 

@@ -56,6 +56,8 @@ impl Drop for Lease {
 /// A rectangle of the picture.
 pub(super) struct Sheet {
     area: Rect,
+    /// How far a changed pixel can be seen beyond itself, in pixels.
+    bleed: u32,
     texture: Option<gdk::Texture>,
     /// What changed since `texture` was made, in pixels of the sheet.
     damage: Vec<Rect>,
@@ -75,10 +77,13 @@ pub(super) fn intersection(a: &Rect, b: &Rect) -> Option<Rect> {
 }
 
 impl Sheet {
-    /// The sheet of `area`, which lies in the picture and is not empty.
-    pub(super) fn new(area: Rect) -> Self {
+    /// The sheet of `area`, which lies in the picture and is not empty. It will be drawn by a
+    /// filter in which a pixel can be seen `bleed` pixels beyond itself, which GTK does not take
+    /// into account when it redraws what a texture changed.
+    pub(super) fn new(area: Rect, bleed: u32) -> Self {
         Self {
             area,
+            bleed,
             texture: None,
             damage: Vec::new(),
             change: 0,
@@ -115,7 +120,7 @@ impl Sheet {
             return texture.clone();
         }
         let damage = std::mem::take(&mut self.damage);
-        let region = self.texture.is_some().then(|| region(&damage));
+        let region = self.texture.is_some().then(|| self.redrawn(&damage));
         self.change += 1;
         self.history.push_back(damage);
         if self.history.len() > HISTORY {
@@ -165,13 +170,18 @@ impl Sheet {
             pixels[to..to + row].copy_from_slice(&frame.pixels[from..from + row]);
         }
     }
-}
 
-/// The union of rectangles of the picture.
-fn region(rects: &[Rect]) -> Region {
-    let rects: Vec<_> = rects
-        .iter()
-        .map(|r| RectangleInt::new(r.x as i32, r.y as i32, r.width as i32, r.height as i32))
-        .collect();
-    Region::create_rectangles(&rects)
+    /// Where changes of the sheet are seen.
+    fn redrawn(&self, damage: &[Rect]) -> Region {
+        let seen = damage.iter().filter_map(|rect| {
+            let (x, y) = (rect.x.saturating_sub(self.bleed), rect.y.saturating_sub(self.bleed));
+            let width = rect.x + rect.width + self.bleed - x;
+            let height = rect.y + rect.height + self.bleed - y;
+            intersection(&Rect { x, y, width, height }, &self.whole())
+        });
+        let rects: Vec<_> = seen
+            .map(|r| RectangleInt::new(r.x as i32, r.y as i32, r.width as i32, r.height as i32))
+            .collect();
+        Region::create_rectangles(&rects)
+    }
 }

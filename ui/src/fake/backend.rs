@@ -2,17 +2,18 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
+use vmm_core::block::Format;
 use vmm_core::definition::{Definition, Name};
 use vmm_core::units::Bytes;
 
 use super::machine::FakeMachine;
 use crate::backend::{
-    Backend, Failure, Host, Inspected, Listed, NewMachine, Problem, Progress, Running, Storage,
-    Task, VmId,
+    Backend, DiskFacts, Failure, Host, Inspected, Listed, NewMachine, Problem, Progress, Running,
+    Storage, Task, VmId,
 };
 
 /// Machines in memory; clones share them. What it is asked is done at once, or in steps where
@@ -28,6 +29,8 @@ struct State {
     problems: RefCell<Vec<Problem>>,
     failing: RefCell<Option<Failure>>,
     made: Cell<u32>,
+    /// Images that were made, grown, deleted or damaged, by their whole paths.
+    disks: RefCell<BTreeMap<PathBuf, Result<DiskFacts, Failure>>>,
     files: RefCell<BTreeMap<PathBuf, Result<Inspected, Failure>>>,
     free: Cell<Option<Bytes>>,
     created: RefCell<Vec<NewMachine>>,
@@ -63,6 +66,16 @@ impl FakeBackend {
     /// Lets the next thing asked fail.
     pub fn fail_next(&self, failure: Failure) {
         self.0.failing.replace(Some(failure));
+    }
+
+    /// What is to be found in the disk image `file`.
+    pub fn set_disk(&self, file: impl Into<PathBuf>, facts: Result<DiskFacts, Failure>) {
+        self.0.disks.borrow_mut().insert(file.into(), facts);
+    }
+
+    /// Whether the disk image `file` was deleted.
+    pub fn is_deleted(&self, file: impl AsRef<Path>) -> bool {
+        self.0.disks.borrow().get(file.as_ref()).is_some_and(Result::is_err)
     }
 
     /// Adds a file to be chosen, or what is wrong with it. There are no others.
@@ -225,6 +238,47 @@ impl Backend for FakeBackend {
 
     fn purge(&self, id: &VmId) -> Task<Result<(), Failure>> {
         self.answer(|| self.0.discarded.borrow_mut().remove(id).map(|_| ()).ok_or_else(gone))
+    }
+
+    fn disk(&self, file: PathBuf, _format: Format) -> Task<Result<DiskFacts, Failure>> {
+        self.answer(|| match self.0.disks.borrow().get(&file) {
+            Some(facts) => facts.clone(),
+            None => Ok(DiskFacts { size: Bytes::gib(20), used: Bytes::mib(3277) }),
+        })
+    }
+
+    fn create_disk(
+        &self,
+        id: &VmId,
+        size: Bytes,
+        _preallocate: bool,
+        progress: Progress,
+    ) -> Task<Result<PathBuf, Failure>> {
+        let id = id.clone();
+        self.work(progress, move |this| {
+            let number = this.0.disks.borrow().len() + 2;
+            let name = PathBuf::from(format!("disk-{number}.qcow2"));
+            let facts = DiskFacts { size, used: Bytes::kib(200) };
+            let file = PathBuf::from("/fake").join(&id.0).join(&name);
+            this.0.disks.borrow_mut().insert(file, Ok(facts));
+            Ok(name)
+        })
+    }
+
+    fn grow_disk(&self, file: PathBuf, _format: Format, size: Bytes) -> Task<Result<(), Failure>> {
+        self.answer(|| {
+            let facts = DiskFacts { size, used: Bytes::mib(3277) };
+            self.0.disks.borrow_mut().insert(file, Ok(facts));
+            Ok(())
+        })
+    }
+
+    fn delete_disk(&self, id: &VmId, file: PathBuf) -> Task<Result<(), Failure>> {
+        self.answer(|| {
+            let file = PathBuf::from("/fake").join(&id.0).join(file);
+            self.0.disks.borrow_mut().insert(file, Err(gone()));
+            Ok(())
+        })
     }
 
     fn launch(&self, id: &VmId) -> Task<Result<Rc<dyn Running>, Failure>> {

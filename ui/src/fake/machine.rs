@@ -1,6 +1,6 @@
 //! A machine without a guest.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -32,6 +32,7 @@ struct Shared {
     listeners: RefCell<Vec<Sender<Event>>>,
     received: RefCell<Vec<Command>>,
     drives: usize,
+    held: Cell<bool>,
 }
 
 impl FakeMachine {
@@ -42,6 +43,7 @@ impl FakeMachine {
             listeners: RefCell::default(),
             received: RefCell::default(),
             drives: definition.drives.len(),
+            held: Cell::new(false),
         });
         glib::spawn_future_local(obey(queue, Rc::downgrade(&shared)));
         let serial = Serial::new(IrqLine::new(Arc::new(Unconnected), 4));
@@ -73,6 +75,11 @@ impl FakeMachine {
     /// Its screen, to draw on.
     pub fn screen(&self) -> &Arc<FakeDisplay> {
         &self.display
+    }
+
+    /// Lets the guest lock its optical drives, or free them.
+    pub fn hold_media(&self, held: bool) {
+        self.shared.held.set(held);
     }
 
     /// The commands it was given so far.
@@ -127,6 +134,9 @@ async fn obey(commands: Receiver<Command>, shared: std::rc::Weak<Shared>) {
             }
             Command::PowerOff => shared.tell(Event::State(State::Stopped(StopReason::Requested))),
             Command::Reset => shared.tell(Event::Reset),
+            Command::ChangeMedium { drive, force: false, .. } if shared.held.get() => {
+                shared.tell(Event::MediumHeld { drive });
+            }
             Command::ChangeMedium { drive, medium, .. } => {
                 shared.tell(Event::Medium { drive, medium });
             }
@@ -136,7 +146,7 @@ async fn obey(commands: Receiver<Command>, shared: std::rc::Weak<Shared>) {
 }
 
 /// Interrupts that go nowhere.
-struct Unconnected;
+pub(super) struct Unconnected;
 
 impl InterruptController for Unconnected {
     fn set_line(&self, _gsi: u32, _level: bool) {}

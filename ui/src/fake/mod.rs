@@ -6,7 +6,9 @@
 mod backend;
 mod display;
 mod machine;
+mod serial;
 
 pub use self::backend::FakeBackend;
 pub use self::display::FakeDisplay;
 pub use self::machine::{FakeMachine, definition};
+pub use self::serial::FakeSerial;

@@ -6,15 +6,17 @@ use std::rc::Rc;
 use std::sync::OnceLock;
 
 use async_channel::Receiver;
+use gettextrs::gettext;
 use glib::prelude::*;
 use glib::subclass::Signal;
 use glib::subclass::prelude::*;
 use gtk::glib;
 use vmm_core::definition::{Definition, Drive};
-use vmm_core::machine::{Command, Event, PauseReason, State, Statistics, StopReason};
+use vmm_core::machine::{Command, Event, PauseReason, State, StopReason};
 
 use super::Status;
 use crate::backend::{Backend, Failure, Listed, Running, VmId};
+use crate::resources::{History, Limits};
 
 mod imp {
     use super::*;
@@ -38,7 +40,7 @@ mod imp {
         /// What it was started with, while it runs.
         pub(super) started_with: RefCell<Option<Definition>>,
         pub(super) running: RefCell<Option<Rc<dyn Running>>>,
-        pub(super) statistics: RefCell<Statistics>,
+        pub(super) history: History,
         /// What is in the drives while it runs.
         pub(super) media: RefCell<Vec<Option<PathBuf>>>,
         pub(super) start_again: Cell<bool>,
@@ -58,9 +60,9 @@ mod imp {
                 vec![
                     Signal::builder("changed").build(),
                     Signal::builder("launched").build(),
-                    Signal::builder("sampled").build(),
                     Signal::builder("reset").build(),
                     Signal::builder("media-changed").build(),
+                    Signal::builder("medium-held").param_types([u32::static_type()]).build(),
                     Signal::builder("told").param_types([String::static_type()]).build(),
                     Signal::builder("ended").build(),
                 ]
@@ -145,9 +147,9 @@ impl Vm {
         self.imp().running.borrow().clone()
     }
 
-    /// The last second's figures.
-    pub fn statistics(&self) -> Statistics {
-        self.imp().statistics.borrow().clone()
+    /// What it uses, second by second, for the last hour that it ran.
+    pub fn history(&self) -> &History {
+        &self.imp().history
     }
 
     /// What is in drive `index`: now, while it runs, else at the next start.
@@ -193,8 +195,15 @@ impl Vm {
         let imp = self.imp();
         let media = |drive: &Drive| drive.file().map(Path::to_path_buf);
         imp.media.replace(definition.drives.iter().map(media).collect());
+        imp.history.start(
+            Limits {
+                cpus: definition.cpus,
+                host_cpus: self.backend().host().cpus,
+                memory: definition.memory,
+            },
+            definition.drives.iter().map(drive_name).collect(),
+        );
         imp.started_with.replace(Some(definition));
-        imp.statistics.replace(Statistics::default());
         let events = running.subscribe();
         let commands = running.commands();
         imp.running.replace(Some(running));
@@ -232,11 +241,6 @@ impl Vm {
         self.connect_plain("launched", f)
     }
 
-    /// Called once a second while it runs: there are new [`Self::statistics`].
-    pub fn connect_sampled(&self, f: impl Fn(&Self) + 'static) -> glib::SignalHandlerId {
-        self.connect_plain("sampled", f)
-    }
-
     /// Called when the guest was reset.
     pub fn connect_reset(&self, f: impl Fn(&Self) + 'static) -> glib::SignalHandlerId {
         self.connect_plain("reset", f)
@@ -259,6 +263,15 @@ impl Vm {
             "told",
             false,
             glib::closure_local!(move |vm: Self, text: String| f(&vm, &text)),
+        )
+    }
+
+    /// Called with a drive's index when its medium was not changed because the guest holds it.
+    pub fn connect_medium_held(&self, f: impl Fn(&Self, usize) + 'static) -> glib::SignalHandlerId {
+        self.connect_closure(
+            "medium-held",
+            false,
+            glib::closure_local!(move |vm: Self, drive: u32| f(&vm, drive as usize)),
         )
     }
 
@@ -313,11 +326,11 @@ impl Vm {
                 }
                 self.emit_by_name::<()>("media-changed", &[]);
             }
-            Event::Leds(_) => {}
-            Event::Statistics(statistics) => {
-                imp.statistics.replace(statistics);
-                self.emit_by_name::<()>("sampled", &[]);
+            Event::MediumHeld { drive } => {
+                self.emit_by_name::<()>("medium-held", &[&(drive as u32)]);
             }
+            Event::Leds(_) => {}
+            Event::Statistics(statistics) => imp.history.record(&statistics),
         }
     }
 
@@ -325,6 +338,7 @@ impl Vm {
         let imp = self.imp();
         imp.running.take();
         imp.started_with.take();
+        imp.history.stop();
         let again = imp.start_again.take() && reason == StopReason::GuestPowerOff;
         self.set_notice(match reason {
             StopReason::Failed(text) => Some(text),
@@ -343,6 +357,16 @@ impl Vm {
     }
 }
 
+/// What charts call a drive.
+fn drive_name(drive: &Drive) -> String {
+    let file = drive.file().and_then(Path::file_name);
+    match (drive, file) {
+        (Drive::Optical { .. }, _) => gettext("Optical drive"),
+        (Drive::Disk { .. }, Some(file)) => file.to_string_lossy().into_owned(),
+        (Drive::Disk { .. }, None) => gettext("Disk"),
+    }
+}
+
 /// Follows a running machine to its end, for as long as anybody knows of it.
 async fn follow(vm: glib::WeakRef<Vm>, events: Receiver<Event>) {
     while let Ok(event) = events.recv().await {
@@ -353,6 +377,6 @@ async fn follow(vm: glib::WeakRef<Vm>, events: Receiver<Event>) {
     if let Some(vm) = vm.upgrade()
         && vm.running().is_some()
     {
-        vm.end(StopReason::Failed(gettextrs::gettext("The machine ended without a word.")));
+        vm.end(StopReason::Failed(gettext("The machine ended without a word.")));
     }
 }

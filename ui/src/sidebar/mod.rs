@@ -99,9 +99,17 @@ impl SimpleComponent for Sidebar {
             .css_classes(["navigation-sidebar"])
             .build();
         list.update_property(&[gtk::accessible::Property::Label(&gettext("Machines"))]);
+        // Tab would come to an empty list and never leave it.
+        list.set_can_focus(false);
+        selection.connect_items_changed(glib::clone!(
+            #[weak]
+            list,
+            move |selection, _, _, _| list.set_can_focus(selection.n_items() > 0)
+        ));
         let scrolled = gtk::ScrolledWindow::builder()
             .hscrollbar_policy(gtk::PolicyType::Never)
             .vexpand(true)
+            .focusable(false)
             .child(&list)
             .build();
         root.append(&search_bar);
@@ -135,10 +143,10 @@ impl SimpleComponent for Sidebar {
     fn update(&mut self, message: Self::Input, _sender: ComponentSender<Self>) {
         match message {
             SidebarInput::Select(vm) => {
-                let position =
-                    self.selection.iter::<Vm>().position(|item| item.as_ref() == Ok(&vm));
-                if let Some(position) = position {
-                    self.selection.set_selected(position as u32);
+                let is_wanted =
+                    |at: &u32| self.selection.item(*at).and_downcast().as_ref() == Some(&vm);
+                if let Some(position) = (0..self.selection.n_items()).find(is_wanted) {
+                    self.selection.set_selected(position);
                 }
             }
             SidebarInput::Search(shown) => {
@@ -197,7 +205,7 @@ fn factory(menu: &gio::MenuModel, selection: &gtk::SingleSelection) -> gtk::Sign
     let (menu, selection) = (menu.clone(), selection.clone());
     factory.connect_setup(move |_, item| {
         let item = list_item(item);
-        let row = VmRow::new();
+        let row = VmRow::new(item);
         offer_menu(&row, item, &menu, &selection);
         item.set_child(Some(&row));
     });
@@ -205,7 +213,6 @@ fn factory(menu: &gio::MenuModel, selection: &gtk::SingleSelection) -> gtk::Sign
         let item = list_item(item);
         if let (Some(row), Some(vm)) = (row_of(item), item.item().and_downcast::<Vm>()) {
             row.set_vm(Some(&vm));
-            item.set_accessible_label(&row.summary());
         }
     });
     factory.connect_unbind(|_, item| {

@@ -1,4 +1,4 @@
-//! One machine's row: a picture, the name, the state.
+//! One machine's row: a picture, the name, the state, and what its processors do.
 
 use std::cell::RefCell;
 
@@ -9,16 +9,31 @@ use gtk::{glib, pango};
 
 use super::thumbnail::Thumbnail;
 use crate::machines::{Status, Vm};
+use crate::resources::{Quantity, Sparkline};
 
 mod imp {
     use super::*;
 
-    #[derive(Default)]
     pub struct VmRow {
         pub(super) thumbnail: Thumbnail,
         pub(super) name: gtk::Label,
         pub(super) state: gtk::Label,
+        pub(super) sparkline: Sparkline,
         pub(super) vm: RefCell<Option<(Vm, Vec<glib::SignalHandlerId>)>>,
+        pub(super) item: glib::WeakRef<gtk::ListItem>,
+    }
+
+    impl Default for VmRow {
+        fn default() -> Self {
+            Self {
+                thumbnail: Thumbnail::default(),
+                name: gtk::Label::default(),
+                state: gtk::Label::default(),
+                sparkline: Sparkline::new(Quantity::Cpu),
+                item: glib::WeakRef::default(),
+                vm: RefCell::default(),
+            }
+        }
     }
 
     #[glib::object_subclass]
@@ -31,16 +46,21 @@ mod imp {
     impl ObjectImpl for VmRow {
         fn constructed(&self) {
             self.parent_constructed();
-            let text = gtk::Box::new(gtk::Orientation::Vertical, 2);
-            text.set_valign(gtk::Align::Center);
-            text.set_hexpand(true);
             for label in [&self.name, &self.state] {
                 label.set_xalign(0.0);
                 label.set_ellipsize(pango::EllipsizeMode::End);
-                text.append(label);
             }
+            self.state.set_hexpand(true);
             self.state.add_css_class("caption");
             self.state.add_css_class("dim-label");
+            let below = gtk::Box::new(gtk::Orientation::Horizontal, 6);
+            below.append(&self.state);
+            below.append(&self.sparkline);
+            let text = gtk::Box::new(gtk::Orientation::Vertical, 2);
+            text.set_valign(gtk::Align::Center);
+            text.set_hexpand(true);
+            text.append(&self.name);
+            text.append(&below);
             let row = gtk::Box::new(gtk::Orientation::Horizontal, 12);
             row.set_margin_top(6);
             row.set_margin_bottom(6);
@@ -66,8 +86,11 @@ glib::wrapper! {
 }
 
 impl VmRow {
-    pub(super) fn new() -> Self {
-        glib::Object::new()
+    /// The row of `item`, which is called by what the row says.
+    pub(super) fn new(item: &gtk::ListItem) -> Self {
+        let row: Self = glib::Object::new();
+        row.imp().item.set(Some(item));
+        row
     }
 
     /// Shows `vm` from now on.
@@ -77,6 +100,7 @@ impl VmRow {
             handlers.into_iter().for_each(|handler| vm.disconnect(handler));
         }
         imp.thumbnail.set_vm(vm);
+        imp.sparkline.set_history(vm.map(Vm::history));
         let Some(vm) = vm else { return };
         let handlers = [
             vm.connect_name_notify(self.refresher()),
@@ -88,7 +112,7 @@ impl VmRow {
     }
 
     /// Name and state, as a screen reader reads the row.
-    pub(super) fn summary(&self) -> String {
+    fn summary(&self) -> String {
         format!("{}, {}", self.imp().name.text(), self.imp().state.text())
     }
 
@@ -107,12 +131,15 @@ impl VmRow {
         let crashed = vm.status() == Status::Off && vm.notice().is_some();
         let state = if crashed { gettext("Stopped by an error") } else { vm.status().label() };
         imp.state.set_label(&state);
+        imp.sparkline.set_visible(vm.status().is_live());
         let bad = crashed || vm.status() == Status::Damaged;
         match bad {
             true => imp.state.add_css_class("error"),
             false => imp.state.remove_css_class("error"),
         }
         self.set_tooltip_text(vm.notice().as_deref());
-        self.update_property(&[gtk::accessible::Property::Label(&self.summary())]);
+        if let Some(item) = imp.item.upgrade() {
+            item.set_accessible_label(&self.summary());
+        }
     }
 }

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use adw::prelude::*;
 use adw::subclass::prelude::*;
-use gtk::{gdk, gio, glib};
-use vmm_core::display::{Damage, Display, Frame};
+use gtk::{gdk, glib};
+use vmm_core::display::Display;
 
-use crate::display::shrink;
+use crate::display::Thumbnailer;
 use crate::machines::Vm;
 
 /// Its size, in application pixels.
@@ -25,7 +25,6 @@ mod imp {
 
     #[derive(Default)]
     pub struct Thumbnail {
-        pub(super) stack: gtk::Stack,
         pub(super) picture: gtk::Picture,
         pub(super) icon: gtk::Image,
         pub(super) display: RefCell<Option<Arc<dyn Display>>>,
@@ -48,13 +47,14 @@ mod imp {
             self.icon.add_css_class("dim-label");
             self.picture.set_content_fit(gtk::ContentFit::Contain);
             self.picture.set_can_shrink(true);
-            self.stack.add_named(&self.icon, Some("icon"));
-            self.stack.add_named(&self.picture, Some("picture"));
+            let overlay = gtk::Overlay::builder().child(&self.icon).build();
+            // Not measured: the picture takes what room there is.
+            overlay.add_overlay(&self.picture);
             let obj = self.obj();
-            obj.set_size_request(WIDTH, HEIGHT);
+            self.icon.set_size_request(WIDTH, HEIGHT);
             obj.set_overflow(gtk::Overflow::Hidden);
             obj.add_css_class("thumbnail");
-            obj.set_child(Some(&self.stack));
+            obj.set_child(Some(&overlay));
         }
 
         fn dispose(&self) {
@@ -117,7 +117,7 @@ impl Thumbnail {
         let imp = self.imp();
         imp.display.replace(vm.and_then(Vm::running).map(|running| running.display()));
         imp.picture.set_paintable(gdk::Paintable::NONE);
-        imp.stack.set_visible_child_name("icon");
+        imp.picture.set_visible(false);
         self.rest();
         if self.is_mapped() {
             self.watch();
@@ -132,18 +132,15 @@ impl Thumbnail {
 
     fn watch(&self) {
         let Some(display) = self.imp().display.borrow().clone() else { return };
+        let pictures = Thumbnailer::new(display, WIDTH as u32 * SCALE, HEIGHT as u32 * SCALE);
         let this = self.downgrade();
         let watching = glib::spawn_future_local(async move {
-            let mut frame = Frame::new();
             loop {
-                let look = look(display.clone(), frame);
-                // A worker that failed leaves the picture as it is.
-                let Ok((seen, picture)) = gio::spawn_blocking(look).await else { return };
-                frame = seen;
+                let picture = pictures.look().await;
                 let Some(this) = this.upgrade() else { return };
                 if let Some(picture) = picture {
                     this.imp().picture.set_paintable(Some(&picture));
-                    this.imp().stack.set_visible_child_name("picture");
+                    this.imp().picture.set_visible(true);
                 }
                 drop(this);
                 glib::timeout_future(PERIOD).await;
@@ -152,18 +149,5 @@ impl Thumbnail {
         if let Some(before) = self.imp().watching.replace(Some(watching)) {
             before.abort();
         }
-    }
-}
-
-/// Brings `frame` up to date, and draws it small if it changed.
-fn look(
-    display: Arc<dyn Display>,
-    mut frame: Frame,
-) -> impl FnOnce() -> (Frame, Option<gdk::Texture>) + Send {
-    move || {
-        let changed = display.refresh(&mut frame) != Damage::None;
-        let size = (WIDTH as u32 * SCALE, HEIGHT as u32 * SCALE);
-        let picture = changed.then(|| shrink(&frame, size.0, size.1)).flatten();
-        (frame, picture)
     }
 }

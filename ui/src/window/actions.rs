@@ -255,6 +255,14 @@ pub(super) fn with_text(name: &str, f: impl Fn(&str) + 'static) -> gio::SimpleAc
     action
 }
 
+/// Lets an action of the group be activated, or not.
+pub(super) fn set_enabled(group: &gio::SimpleActionGroup, name: &str, enabled: bool) {
+    let action = group.lookup_action(name);
+    if let Some(action) = action.and_downcast_ref::<gio::SimpleAction>() {
+        action.set_enabled(enabled);
+    }
+}
+
 /// A menu entry for a machine's action, showing its keys.
 fn entry(action: VmAction) -> gio::MenuItem {
     let item = gio::MenuItem::new(Some(&action.label()), Some(&format!("vm.{}", action.name())));

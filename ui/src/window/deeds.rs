@@ -8,6 +8,7 @@ use gtk::{gio, glib};
 use relm4::prelude::*;
 use vmm_core::machine::Command;
 
+use super::screen::open_own_window;
 use super::{VmAction, WinAction, Window, WindowInput};
 use crate::backend::Progress;
 use crate::dialogs::{Confirmation, ask_name, confirm, with_progress};
@@ -37,22 +38,10 @@ impl Window {
             VmAction::ForceOff => {
                 sure(root, force_off_question(&vm), move || vm.command(Command::PowerOff));
             }
-            VmAction::FullScreen => self.toggle_full_screen(root),
-            VmAction::OwnWindow => {
-                if let Some(page) = self.page() {
-                    page.open_own_window(root);
-                }
-            }
-            VmAction::SaveScreenshot => {
-                if let Some(page) = self.page() {
-                    page.save_screenshot(root, sender.input_sender());
-                }
-            }
-            VmAction::CopyScreenshot => {
-                if self.page().is_some_and(|page| page.copy_screenshot()) {
-                    self.layout.toast(&gettext("Screenshot copied"));
-                }
-            }
+            VmAction::FullScreen => self.set_full_screen(!self.full_screen, root),
+            VmAction::OwnWindow => open_own_window(&vm, root.application().as_ref()),
+            VmAction::SaveScreenshot => self.save_screenshot(root, sender),
+            VmAction::CopyScreenshot => self.copy_screenshot(root),
             VmAction::Rename => rename(vm, self.machines.clone(), root, sender),
             VmAction::Clone => duplicate(vm, self.machines.clone(), root, sender),
             VmAction::Delete => self.delete(vm, sender),
@@ -114,17 +103,6 @@ impl Window {
                 input.emit(WindowInput::Vm(VmAction::Play));
             }
         });
-    }
-
-    pub(super) fn toggle_full_screen(&self, root: &adw::ApplicationWindow) {
-        let full = !root.is_fullscreen();
-        if let Some(page) = self.page() {
-            if full {
-                page.show("display");
-            }
-            page.set_full_screen(full);
-        }
-        self.layout.set_full_screen(full);
     }
 
     /// Takes the machine off the list; it can be brought back for a while.

@@ -2,13 +2,19 @@
 
 use adw::prelude::*;
 use gettextrs::gettext;
-use gtk::gio;
+use gtk::{gio, glib};
 
 use super::{actions, play};
 use crate::backend::Problem;
 use crate::machines::{Machines, Vm};
+use crate::resources::{OverviewPage, Overviewed};
 use crate::vm_page::VmPage;
 use crate::welcome::Welcome;
+
+/// Below this width, in scaled pixels, the tabs are at the bottom.
+const MEDIUM: f64 = 900.0;
+/// Below this width, in scaled pixels, list and page are seen one at a time.
+const NARROW: i32 = 560;
 
 /// The window's widgets that change.
 pub(super) struct Layout {
@@ -20,12 +26,15 @@ pub(super) struct Layout {
     content: gtk::Stack,
     pages: gtk::Stack,
     switcher: adw::ViewSwitcher,
+    title: adw::WindowTitle,
+    titles: gtk::Stack,
     switcher_bar: adw::ViewSwitcherBar,
     header: adw::HeaderBar,
     play: gtk::Button,
     menu: gtk::MenuButton,
     banner: adw::Banner,
     pub(super) welcome: Welcome,
+    pub(super) overview: OverviewPage,
 }
 
 impl Layout {
@@ -39,7 +48,8 @@ impl Layout {
         let content = gtk::Stack::builder().vhomogeneous(false).hhomogeneous(false).build();
         content.add_named(welcome.widget(), Some("welcome"));
         content.add_named(&pages, Some("pages"));
-        let overview = crate::overview::page(machines);
+        let overview = OverviewPage::new();
+        overview.set_model(machines.model(), describe);
         content.add_named(&overview, Some("overview"));
 
         let switcher = adw::ViewSwitcher::builder().policy(adw::ViewSwitcherPolicy::Wide).build();
@@ -50,7 +60,11 @@ impl Layout {
             .tooltip_text(gettext("Machine Menu"))
             .menu_model(&actions::machine_menu(&crate::vm_page::send_keys_menu("vm.send-keys")))
             .build();
-        let header = adw::HeaderBar::builder().title_widget(&switcher).build();
+        let title = adw::WindowTitle::new("", "");
+        let titles = gtk::Stack::new();
+        titles.add_named(&switcher, Some("tabs"));
+        titles.add_named(&title, Some("title"));
+        let header = adw::HeaderBar::builder().title_widget(&titles).build();
         header.pack_end(&menu);
         header.pack_end(&play);
         let banner = adw::Banner::builder()
@@ -83,12 +97,15 @@ impl Layout {
             content,
             pages,
             switcher,
+            title,
+            titles,
             switcher_bar,
             header,
             play,
             menu,
             banner,
             welcome,
+            overview,
         };
         layout.add_breakpoints();
         layout
@@ -96,15 +113,19 @@ impl Layout {
 
     /// Narrower windows have the pages' tabs at the bottom, then list and page one at a time.
     fn add_breakpoints(&self) {
-        let medium = adw::Breakpoint::new(
-            adw::BreakpointCondition::parse("max-width: 900sp").expect("a valid condition"),
-        );
+        let medium = adw::Breakpoint::new(adw::BreakpointCondition::new_length(
+            adw::BreakpointConditionLengthType::MaxWidth,
+            MEDIUM,
+            adw::LengthUnit::Sp,
+        ));
         medium.add_setter(&self.switcher_bar, "reveal", Some(&true.to_value()));
         medium.add_setter(&self.header, "title-widget", Some(&None::<gtk::Widget>.to_value()));
         self.window.add_breakpoint(medium);
-        let narrow = adw::Breakpoint::new(
-            adw::BreakpointCondition::parse("max-width: 560sp").expect("a valid condition"),
-        );
+        let narrow = adw::Breakpoint::new(adw::BreakpointCondition::new_length(
+            adw::BreakpointConditionLengthType::MaxWidth,
+            f64::from(NARROW),
+            adw::LengthUnit::Sp,
+        ));
         narrow.add_setter(&self.split, "collapsed", Some(&true.to_value()));
         narrow.add_setter(&self.switcher_bar, "reveal", Some(&true.to_value()));
         narrow.add_setter(&self.header, "title-widget", Some(&None::<gtk::Widget>.to_value()));
@@ -112,7 +133,7 @@ impl Layout {
     }
 
     pub(super) fn toast(&self, text: &str) {
-        let toast = adw::Toast::builder().title(gtk::glib::markup_escape_text(text)).timeout(6);
+        let toast = adw::Toast::builder().title(glib::markup_escape_text(text)).timeout(6);
         self.toasts.add_toast(toast.build());
     }
 
@@ -151,9 +172,9 @@ impl Layout {
         self.toolbar.set_reveal_top_bars(!full);
         self.toolbar.set_reveal_bottom_bars(!full);
         self.toolbar.set_extend_content_to_top_edge(full);
-        self.split.set_collapsed(full);
+        let narrow = self.window.width() < NARROW;
+        self.split.set_collapsed(full || narrow);
         self.split.set_show_content(true);
-        self.window.set_fullscreened(full);
     }
 
     /// Brings everything up to date with the chosen machine and the list.
@@ -176,7 +197,8 @@ impl Layout {
         }));
         self.play.set_visible(shown.is_some());
         self.menu.set_visible(shown.is_some());
-        self.switcher.set_visible(shown.is_some());
+        self.title.set_title(&title);
+        self.titles.set_visible_child_name(if shown.is_some() { "tabs" } else { "title" });
         self.switcher_bar.set_visible(shown.is_some());
         if let Some(vm) = shown {
             let (icon, label) = play(vm.status());
@@ -190,6 +212,12 @@ impl Layout {
             self.banner.set_title(&problem.title);
         }
     }
+}
+
+/// What the overview shows of a machine.
+fn describe(machine: &glib::Object) -> Overviewed {
+    let vm: &Vm = machine.downcast_ref().expect("the list holds machines alone");
+    Overviewed { name: vm.name(), state: vm.status().label(), history: vm.history().clone() }
 }
 
 fn sidebar_page(sidebar: &gtk::Box) -> adw::NavigationPage {

@@ -8,6 +8,7 @@ mod actions;
 mod closing;
 mod deeds;
 mod layout;
+mod screen;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -23,6 +24,7 @@ use self::layout::Layout;
 use crate::backend::{Failure, Problem, VmId};
 use crate::dialogs::show_failure;
 use crate::machines::{Machines, Status, Vm};
+use crate::preferences::Preferences;
 use crate::sidebar::{Sidebar, SidebarInit, SidebarInput, SidebarOutput};
 use crate::vm_page::VmPage;
 
@@ -38,12 +40,18 @@ pub enum WindowInput {
     Activated(Vm),
     /// Choose this machine and show it.
     Show(Vm),
+    /// Choose the machine that was shown last time.
+    Restore(Vm),
     /// Do something with the chosen machine.
     Vm(VmAction),
     /// Do something with the window.
     Win(WinAction),
     /// Show this page of the chosen machine.
     Page(String),
+    /// Press the keys of this combination for the guest.
+    SendKeys(String),
+    /// The desktop ended full screen.
+    FullScreenEnded,
     /// Start the wizard with this file.
     Open(PathBuf),
     /// What is kept may have changed: look.
@@ -78,6 +86,7 @@ pub struct Window {
     selected: Option<Vm>,
     problems: Vec<Problem>,
     vm_actions: gio::SimpleActionGroup,
+    full_screen: bool,
 }
 
 impl Component for Window {
@@ -91,8 +100,6 @@ impl Component for Window {
     fn init_root() -> Self::Root {
         adw::ApplicationWindow::builder()
             .title("Berth")
-            .default_width(1080)
-            .default_height(720)
             .width_request(360)
             .height_request(294)
             .build()
@@ -110,7 +117,14 @@ impl Component for Window {
                 SidebarOutput::Activated(vm) => WindowInput::Activated(vm),
             });
         let layout = Layout::new(&root, sidebar.widget(), &machines);
+        Preferences::shared().bind_window(&root);
         sidebar.model().search_bar().set_key_capture_widget(Some(sidebar.widget()));
+        let input = sender.input_sender().clone();
+        layout.overview.connect_machine_activated(move |_, machine| {
+            if let Some(vm) = machine.downcast_ref::<Vm>() {
+                input.emit(WindowInput::Show(vm.clone()));
+            }
+        });
         let vm_actions = install_actions(&root, &sender);
         watch(&root, &machines, &sender);
         drop_target(&root, &sender);
@@ -122,6 +136,7 @@ impl Component for Window {
             selected: None,
             problems: Vec::new(),
             vm_actions,
+            full_screen: false,
         };
         model.refresh();
         sender.input(WindowInput::Reload);
@@ -138,8 +153,11 @@ impl Component for Window {
             WindowInput::Show(vm) => {
                 self.sidebar.emit(SidebarInput::Select(vm.clone()));
                 self.select(Some(vm), &sender);
+                self.layout.set_overview(false);
                 self.layout.show_content();
+                self.refresh();
             }
+            WindowInput::Restore(vm) => self.sidebar.emit(SidebarInput::Select(vm)),
             WindowInput::Vm(action) => self.vm_action(action, root, &sender),
             WindowInput::Win(action) => self.win_action(action, root, &sender),
             WindowInput::Page(name) => {
@@ -147,6 +165,12 @@ impl Component for Window {
                     page.show(&name);
                 }
             }
+            WindowInput::SendKeys(id) => {
+                if let Some(page) = self.page() {
+                    page.screen().send_keys(&id);
+                }
+            }
+            WindowInput::FullScreenEnded => self.set_full_screen(false, root),
             WindowInput::Open(file) => self.wizard(Some(file), root, &sender),
             WindowInput::Reload => self.reload(&sender),
             WindowInput::Problems(problems) => {
@@ -175,6 +199,7 @@ impl Window {
         self.layout.set_overview(false);
         self.selected = vm;
         if let Some(vm) = &self.selected {
+            Preferences::shared().set_selected_machine(vm.id().0.to_str());
             let page = self.pages.entry(vm.id()).or_insert_with(|| {
                 let page = Rc::new(VmPage::new(vm, &self.machines));
                 self.layout.add_page(page.widget());
@@ -192,12 +217,10 @@ impl Window {
         let status = vm.map(|vm| vm.status());
         for action in VmAction::ALL {
             let possible = status.is_some_and(|status| action.is_possible(status));
-            if let Some(entry) = self.vm_actions.lookup_action(action.name())
-                && let Some(entry) = entry.downcast_ref::<gio::SimpleAction>()
-            {
-                entry.set_enabled(possible);
-            }
+            actions::set_enabled(&self.vm_actions, action.name(), possible);
         }
+        let live = status.is_some_and(Status::is_running);
+        actions::set_enabled(&self.vm_actions, "send-keys", live);
         self.layout.refresh(vm, self.machines.model().n_items() == 0, &self.problems);
     }
 
@@ -211,9 +234,13 @@ impl Window {
             stays
         });
         let (machines, input) = (self.machines.clone(), sender.input_sender().clone());
+        let last = Preferences::shared().selected_machine().filter(|_| all.is_empty());
         glib::spawn_future_local(async move {
             if let Err(failure) = machines.reload().await {
                 input.emit(WindowInput::Failed(gettext("The Machines Cannot Be Listed"), failure));
+            }
+            if let Some(vm) = last.and_then(|last| machines.find(&VmId(last.into()))) {
+                input.emit(WindowInput::Restore(vm));
             }
             input.emit(WindowInput::Problems(machines.backend().problems().await));
         });
@@ -240,6 +267,10 @@ fn install_actions(
             input.emit(WindowInput::Vm(action));
         }));
     }
+    let input = sender.input_sender().clone();
+    group.add_action(&actions::with_text("send-keys", move |id| {
+        input.emit(WindowInput::SendKeys(id.to_owned()));
+    }));
     root.insert_action_group("vm", Some(&group));
     for action in WinAction::ALL {
         let input = sender.input_sender().clone();
@@ -271,6 +302,12 @@ fn watch(root: &adw::ApplicationWindow, machines: &Machines, sender: &ComponentS
     root.connect_is_active_notify(move |window| {
         if window.is_active() {
             input.emit(WindowInput::Reload);
+        }
+    });
+    let input = sender.input_sender().clone();
+    root.connect_fullscreened_notify(move |window| {
+        if !window.is_fullscreen() {
+            input.emit(WindowInput::FullScreenEnded);
         }
     });
     let input = sender.input_sender().clone();

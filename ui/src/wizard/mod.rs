@@ -14,7 +14,7 @@ mod processing;
 mod recent;
 mod remark;
 mod review;
-mod size;
+pub(crate) mod size;
 mod source;
 mod voice;
 

@@ -9,7 +9,7 @@ const TIB: u64 = 1 << 40;
 
 /// A size with the unit that suits it, such as “2 GiB” or “1.5 GiB”, cut after two digits behind
 /// the point.
-pub(super) fn text(size: Bytes) -> String {
+pub(crate) fn text(size: Bytes) -> String {
     match size.0 {
         TIB.. => in_unit(&gettext("{n} TiB"), size.0, TIB),
         GIB.. => in_unit(&gettext("{n} GiB"), size.0, GIB),
@@ -35,7 +35,7 @@ fn in_unit(text: &str, bytes: u64, unit: u64) -> String {
 
 /// Reads a size: a number, whole or with a point or comma, and a unit (`M`, `MiB`, `GB` …, all
 /// powers of 1024), or `unit` when there is none. `None` when it is no such.
-pub(super) fn parse(text: &str, unit: Bytes) -> Option<Bytes> {
+pub(crate) fn parse(text: &str, unit: Bytes) -> Option<Bytes> {
     let text = text.trim();
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.' && c != ',');
     let (digits, rest) = text.split_at(end.unwrap_or(text.len()));

@@ -1,13 +1,14 @@
 //! What is drawn, and when.
 
 use std::cell::{Cell, RefCell};
+use std::process::Command as Process;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use gtk::prelude::*;
-use gtk::{gdk, gsk};
-use ui::display::{DisplayView, Scaling, thumbnail};
+use gtk::{gdk, glib, gsk};
+use ui::display::{DisplayView, Scaling, Thumbnailer};
 use ui::fake::FakeDisplay;
 use vmm_core::display::{Display, Mode, Rect};
 
@@ -20,7 +21,9 @@ pub(crate) const TESTS: &[Test] = &[
     ("other_scales_keep_the_aspect", other_scales_keep_the_aspect),
     ("a_small_change_makes_small_textures", a_small_change_makes_small_textures),
     ("many_changes_leave_nothing_behind", many_changes_leave_nothing_behind),
+    ("the_monitor_shows_what_is_drawn", the_monitor_shows_what_is_drawn),
     ("modes_are_followed", modes_are_followed),
+    ("text_is_told_to_screen_readers", text_is_told_to_screen_readers),
     ("a_detached_picture_is_dimmed", a_detached_picture_is_dimmed),
     ("nothing_happens_while_hidden_or_idle", nothing_happens_while_hidden_or_idle),
     ("pictures_for_others", pictures_for_others),
@@ -96,34 +99,70 @@ fn a_small_change_makes_small_textures() {
     compare(&stage, 1, (0, 0));
 }
 
+/// Changes small and large parts of the screen, many times.
+fn change(stage: &Stage) {
+    let mut random = 1_u32;
+    let mut next = |end: u32| {
+        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (random >> 8) % end
+    };
+    for _ in 0..60 {
+        for _ in 0..next(4) + 1 {
+            let (width, height) = (next(200) + 1, next(150) + 1);
+            let rect = Rect { x: next(300), y: next(200), width, height };
+            let colour = [0; 3].map(|_: u8| next(256) as u8);
+            stage.display.fill(rect, colour);
+        }
+        stage.settle();
+    }
+}
+
 fn many_changes_leave_nothing_behind() {
-    for size in [(300, 200), (500, 333)] {
-        let stage = Stage::new((300, 200), size);
-        let mut random = 1_u32;
-        let mut next = |end: u32| {
-            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (random >> 8) % end
-        };
-        for _ in 0..60 {
-            for _ in 0..next(4) + 1 {
-                let (width, height) = (next(200) + 1, next(150) + 1);
-                let rect = Rect { x: next(300), y: next(200), width, height };
-                let colour = [0; 3].map(|_: u8| next(256) as u8);
-                stage.display.fill(rect, colour);
-            }
-            stage.settle();
+    let stage = Stage::new((300, 200), (300, 200));
+    change(&stage);
+    compare(&stage, 1, (0, 0));
+    drop(stage);
+    // Smaller than half: one texture holds it all.
+    let stage = Stage::new((640, 480), (200, 150));
+    change(&stage);
+    let shown = textures(&stage.node());
+    assert_eq!(shown.len(), 1);
+    let image = Image::new(&shown[0]);
+    for (x, y) in (0..480).flat_map(|y| (0..640).map(move |x| (x, y))) {
+        assert_eq!(image.pixel(x, y), stage.display.pixel(x, y), "at {x},{y}");
+    }
+}
+
+/// Only what changed is redrawn: an edge that filters blur must be redrawn as well.
+fn the_monitor_shows_what_is_drawn() {
+    let cases = [
+        ((300, 200), (300, 200)),
+        ((300, 200), (411, 274)),
+        ((300, 200), (511, 340)),
+        ((300, 200), (223, 150)),
+        ((640, 480), (200, 150)),
+    ];
+    for (guest, size) in cases {
+        let stage = Stage::new(guest, size);
+        change(&stage);
+        run_for(Duration::from_millis(50));
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("monitor.png");
+        let crop = format!("{}x{}+0+0", size.0, size.1);
+        let status = Process::new("import")
+            .args(["-window", "root", "-crop", &crop, "-define", "png:color-type=6"])
+            .arg(&path)
+            .status();
+        assert!(status.unwrap().success());
+        let monitor = Image::new(&gdk::Texture::from_filename(&path).unwrap());
+        let drawn = stage.image();
+        let mut wrong = 0;
+        for (x, y) in (0..drawn.height).flat_map(|y| (0..drawn.width).map(move |x| (x, y))) {
+            let (seen, meant) = (monitor.pixel(x, y), drawn.pixel(x, y));
+            // Rounding may differ where a part of a picture is scaled.
+            wrong += u32::from((0..3).any(|c| seen[c].abs_diff(meant[c]) > 2));
         }
-        if size == (300, 200) {
-            compare(&stage, 1, (0, 0));
-        }
-        let own = Image::new(&stage.view.texture().unwrap());
-        // What the one texture of an uneven scale holds.
-        for texture in textures(&stage.node()).iter().filter(|texture| texture.width() == 300) {
-            let image = Image::new(texture);
-            for (x, y) in (0..200).flat_map(|y| (0..300).map(move |x| (x, y))) {
-                assert_eq!(image.pixel(x, y), own.pixel(x, y), "at {x},{y}");
-            }
-        }
+        assert_eq!(wrong, 0, "pixels at {size:?}");
     }
 }
 
@@ -164,6 +203,21 @@ fn compare_text(stage: &Stage) {
     for (x, y) in (0..400).flat_map(|y| (0..720).map(move |x| (x, y))) {
         assert_eq!(image.pixel(x, y), stage.display.pixel(x, y));
     }
+}
+
+fn text_is_told_to_screen_readers() {
+    let stage = Stage::new((640, 480), (640, 480));
+    let has = |property| gtk::test_accessible_has_property(&stage.view, property);
+    assert!(has(gtk::AccessibleProperty::Label));
+    assert!(!has(gtk::AccessibleProperty::Description));
+    stage.display.show_text(80, 25, "debian login:\0");
+    stage.settle();
+    assert!(!has(gtk::AccessibleProperty::Description), "told once a second, not at every change");
+    run_for(Duration::from_millis(1200));
+    assert!(has(gtk::AccessibleProperty::Description));
+    stage.display.set_mode(640, 480);
+    stage.settle();
+    assert!(!has(gtk::AccessibleProperty::Description), "there is no text any more");
 }
 
 fn a_detached_picture_is_dimmed() {
@@ -208,11 +262,17 @@ fn nothing_happens_while_hidden_or_idle() {
 
 fn pictures_for_others() {
     let display = Arc::new(FakeDisplay::new(640, 480));
-    display.fill(Rect { x: 0, y: 0, width: 640, height: 480 }, [50, 60, 70]);
-    let shown: Arc<dyn Display> = display;
-    let small = thumbnail(&shown, 64, 64).unwrap();
+    let whole = Rect { x: 0, y: 0, width: 640, height: 480 };
+    display.fill(whole, [50, 60, 70]);
+    let shown: Arc<dyn Display> = display.clone();
+    let thumbnails = Thumbnailer::new(shown.clone(), 64, 64);
+    let look = || glib::MainContext::default().block_on(thumbnails.look());
+    let small = look().unwrap();
     assert_eq!((small.width(), small.height()), (64, 48));
     assert_eq!(Image::new(&small).pixel(32, 24), [50, 60, 70, 255]);
+    assert!(look().is_none(), "nothing has changed");
+    display.fill(whole, [5, 6, 7]);
+    assert_eq!(Image::new(&look().unwrap()).pixel(0, 0), [5, 6, 7, 255]);
     let view = DisplayView::new();
     assert!(view.texture().is_none() && view.thumbnail(64, 64).is_none());
     view.attach(shown, async_channel::unbounded().0);

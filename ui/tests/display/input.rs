@@ -43,9 +43,10 @@ fn focused() -> Stage {
 
 fn keys_are_named_by_place() {
     let stage = focused();
-    // X11 codes: these are Linux's and 8.
-    for (hardware, code) in [(38, A), (23, 15), (9, 1), (105, 97), (135, 127), (107, 99)] {
-        xdotool(&format!("key {hardware}"));
+    for (key, code) in
+        [("a", A), ("Tab", 15), ("Escape", 1), ("105", 97), ("Print", 99), ("Up", 103)]
+    {
+        xdotool(&format!("key {key}"));
         assert_eq!(stage.key(), (code, true));
         assert_eq!(stage.key(), (code, false));
     }
@@ -121,11 +122,10 @@ fn a_click_grabs_and_the_release_key_releases() {
     assert!(stage.view.cursor().is_some_and(|cursor| cursor.name().as_deref() == Some("none")));
     // With another key it is the guest's.
     xdotool("key ctrl+alt+a");
-    for key in [(CTRL, true), (ALT, true), (A, true), (A, false)] {
+    for key in [(CTRL, true), (ALT, true), (A, true)] {
         assert_eq!(stage.key(), key);
     }
-    let rest = [stage.key(), stage.key()];
-    assert!(rest.iter().all(|(code, pressed)| !pressed && [CTRL, ALT].contains(code)));
+    assert!((0..3).all(|_| !stage.key().1));
     assert!(stage.view.grabbed());
     xdotool("keydown 37 keydown 64 keyup 64 keyup 37");
     assert_eq!(stage.key(), (CTRL, true));

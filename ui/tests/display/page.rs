@@ -1,18 +1,22 @@
 //! The display's page, and screenshots.
 
+use std::path::Path;
 use std::time::Duration;
 
 use gtk::prelude::*;
 use gtk::{gdk, gio, glib};
 use ui::display::{DisplayPage, Scaling, screenshot};
+use vmm_core::machine::Command;
 
 use super::Test;
 use super::stage::{Image, Stage, run_for, wait_for, xdotool};
 
 pub(crate) const TESTS: &[Test] = &[
     ("actual_size_scrolls", actual_size_scrolls),
+    ("edges_scroll", edges_scroll),
     ("the_hint_says_how_to_release", the_hint_says_how_to_release),
     ("the_full_screen_bar_comes_to_the_edge", the_full_screen_bar_comes_to_the_edge),
+    ("looks_right_in_every_style", looks_right_in_every_style),
     ("screenshots_are_saved", screenshots_are_saved),
     ("screenshots_are_copied", screenshots_are_copied),
 ];
@@ -44,6 +48,27 @@ fn actual_size_scrolls() {
     wait_for("fit", || (stage.view.width(), stage.view.guest_width()) == (640, 1024));
 }
 
+/// At actual size the guest's pointer leads to parts of the screen that are not seen.
+fn edges_scroll() {
+    let (_page, stage) = stage();
+    stage.view.set_scaling(Scaling::Actual);
+    wait_for("full size", || stage.view.width() == 1024);
+    xdotool("mousemove 320 240 click 1");
+    wait_for("the grab", || stage.view.grabbed());
+    let across = scrolled(&stage.view).hadjustment();
+    xdotool("mousemove 639 240");
+    wait_for("the end", || across.value() == 1024.0 - 640.0);
+    xdotool("mousemove 320 240");
+    run_for(Duration::from_millis(100));
+    let mut moved = 0;
+    while let Ok(Command::Pointer(event)) = stage.commands.try_recv() {
+        assert_eq!((event.dy, event.buttons), (0, 0));
+        moved += event.dx;
+    }
+    assert!(moved >= 384, "the guest's pointer went along: {moved}");
+    stage.view.ungrab();
+}
+
 fn the_hint_says_how_to_release() {
     let (page, stage) = stage();
     assert!(!page.shows_hint());
@@ -68,6 +93,38 @@ fn the_full_screen_bar_comes_to_the_edge() {
     wait_for("the bar", || bar.is_revealed() && bar.height() > 20);
     xdotool("mousemove 320 300");
     wait_for("its end", || !bar.is_revealed());
+}
+
+/// Keeps pictures of the page for people to look at, and checks that the hint and the bar can be
+/// read over any screen: they are dark in every style, as on-screen displays are.
+fn looks_right_in_every_style() {
+    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/screens"));
+    std::fs::create_dir_all(folder).unwrap();
+    let schemes = [("light", adw::ColorScheme::ForceLight), ("dark", adw::ColorScheme::ForceDark)];
+    for (style, scheme) in schemes {
+        adw::StyleManager::default().set_color_scheme(scheme);
+        let (page, stage) = stage();
+        stage.display.set_mode(800, 600);
+        let bar = page.full_screen_bar();
+        bar.set_title("Debian 13");
+        bar.set_active(true);
+        bar.reveal();
+        stage.view.grab();
+        run_for(Duration::from_millis(600));
+        let shown = picture(&page, &stage.window);
+        shown.save_to_png(folder.join(format!("display-{style}.png"))).unwrap();
+        assert!(page.shows_hint() && bar.is_revealed());
+    }
+    adw::StyleManager::default().set_color_scheme(adw::ColorScheme::Default);
+}
+
+fn picture(widget: &impl IsA<gtk::Widget>, window: &gtk::Window) -> gdk::Texture {
+    let paintable = gtk::WidgetPaintable::new(Some(widget));
+    let snapshot = gtk::Snapshot::new();
+    let (width, height) = (widget.width(), widget.height());
+    paintable.snapshot(&snapshot, f64::from(width), f64::from(height));
+    let bounds = gtk::graphene::Rect::new(0.0, 0.0, width as f32, height as f32);
+    window.renderer().unwrap().render_texture(snapshot.to_node().unwrap(), Some(&bounds))
 }
 
 fn screenshots_are_saved() {

@@ -168,7 +168,7 @@ fn check_backing(path: &Path, backing: &Backing) -> Result<(), ImageError> {
     })
 }
 
-fn check_space(path: &Path, needed: u64) -> Result<(), ImageError> {
+pub(super) fn check_space(path: &Path, needed: u64) -> Result<(), ImageError> {
     let free =
         free_space(directory(path)).map_err(|error| ImageError::opening(path, true, error))?;
     if needed > free.0 {
@@ -216,8 +216,8 @@ fn report(progress: Progress<'_>, done: u64, all: Bytes) -> Result<(), ImageErro
 }
 
 /// A file that is deleted unless it is finished.
-struct NewFile {
-    file: Arc<HostFile>,
+pub(super) struct NewFile {
+    pub(super) file: Arc<HostFile>,
     /// What it is called while it is being made.
     temporary: PathBuf,
     /// What it is to be called.
@@ -226,7 +226,7 @@ struct NewFile {
 }
 
 impl NewFile {
-    fn create(path: &Path) -> Result<Self, ImageError> {
+    pub(super) fn create(path: &Path) -> Result<Self, ImageError> {
         // So that several threads of one process can make images at once.
         static SERIAL: AtomicU32 = AtomicU32::new(0);
 
@@ -253,7 +253,7 @@ impl NewFile {
         Ok(Self { file: Arc::new(file), temporary, path: path.to_path_buf(), finished: false })
     }
 
-    fn failed(&self, source: io::Error) -> ImageError {
+    pub(super) fn failed(&self, source: io::Error) -> ImageError {
         let path = self.path.clone();
         match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
@@ -268,7 +268,7 @@ impl NewFile {
     }
 
     /// Brings the file to the disk and gives it its name.
-    fn finish(mut self) -> Result<(), ImageError> {
+    pub(super) fn finish(mut self) -> Result<(), ImageError> {
         self.file.sync().map_err(|error| self.failed(error))?;
         rename_new(&self.temporary, &self.path).map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => ImageError::Exists(self.path.clone()),

@@ -7,6 +7,7 @@
 //! [`info`] looks at them. What is wrong with an image is an [`ImageError`]; what goes wrong with
 //! the host while a guest writes is a [`DiskFault`].
 
+pub mod copy;
 pub mod create;
 pub mod info;
 

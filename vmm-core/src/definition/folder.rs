@@ -16,6 +16,8 @@ pub(super) const STORE_LOCK: &str = ".lock";
 pub(super) const NEW: &str = ".new-";
 /// In the store: begins the folder of a machine being deleted.
 pub(super) const TRASH: &str = ".trash-";
+/// In the store: begins the folder that holds a machine which can still be brought back.
+pub(super) const DISCARDED: &str = ".discarded-";
 
 /// The longest folder name, in bytes: far below the 255 of common file systems, so that a counter
 /// fits behind it.

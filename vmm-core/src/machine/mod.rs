@@ -10,6 +10,7 @@ mod drives;
 mod error;
 mod firmware_files;
 mod log;
+mod media;
 mod message;
 mod start;
 mod subscribers;

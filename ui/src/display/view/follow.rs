@@ -189,6 +189,10 @@ impl DisplayView {
         if self.follow.text.replace(text.to_owned()) == text {
             return;
         }
+        if text.is_empty() {
+            self.obj().reset_property(gtk::AccessibleProperty::Description);
+            return;
+        }
         // A string for C ends at the first NUL, of which a guest may have written many.
         let text = text.replace('\0', " ");
         self.obj().update_property(&[gtk::accessible::Property::Description(&text)]);

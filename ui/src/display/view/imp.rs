@@ -174,6 +174,7 @@ impl WidgetImpl for DisplayView {
         self.stop_following();
         self.ungrab();
         self.parent_unmap();
+        self.picture.borrow_mut().forget_tiles();
     }
 
     fn unroot(&self) {
@@ -190,12 +191,13 @@ impl WidgetImpl for DisplayView {
             return;
         }
         let Some(placement) = self.placement() else {
-            append_black(snapshot, 0.0, 0.0, width, height);
+            append_black(snapshot, [0.0, 0.0, width, height]);
             return;
         };
-        append_border(snapshot, &placement, width, height);
-        if !attached {
-            append_black(snapshot, placement.x, placement.y, placement.width, placement.height);
+        if attached {
+            append_border(snapshot, &placement, width, height);
+        } else {
+            append_black(snapshot, [0.0, 0.0, width, height]);
             snapshot.push_opacity(DIMMED);
         }
         self.append_picture(snapshot, &placement);
@@ -212,19 +214,23 @@ impl DisplayView {
     fn append_picture(&self, snapshot: &gtk::Snapshot, placement: &Placement) {
         let (cut, filter) = if placement.is_integer() {
             (Cut::Tiles, gsk::ScalingFilter::Nearest)
-        } else if placement.scale < 0.5 {
-            (Cut::Whole, gsk::ScalingFilter::Trilinear)
+        } else if placement.scale >= 0.5 {
+            (Cut::Overlapping, gsk::ScalingFilter::Linear)
         } else {
-            (Cut::Whole, gsk::ScalingFilter::Linear)
+            // This one looks at any number of neighbours.
+            (Cut::Whole, gsk::ScalingFilter::Trilinear)
         };
-        let scale = placement.logical_scale();
-        let mut picture = self.picture.borrow_mut();
-        for (texture, Rect { x, y, width, height }) in picture.textures(cut) {
-            let [x, y, width, height] = [x, y, width, height].map(|side| f64::from(side) * scale);
-            let bounds = rect(placement.x + x, placement.y + y, width, height);
+        for tile in self.picture.borrow_mut().tiles(cut) {
+            let bounds = rect(placement.exact(edges(&tile.area)));
             // A scaled texture is one whatever the scale: renderers without a GPU skip those
             // that lie outside of what is redrawn, which they do not for plain textures.
-            snapshot.append_scaled_texture(&texture, filter, &bounds);
+            if cut == Cut::Overlapping {
+                snapshot.push_clip(&rect(placement.aligned(edges(&tile.part))));
+                snapshot.append_scaled_texture(&tile.texture, filter, &bounds);
+                snapshot.pop();
+            } else {
+                snapshot.append_scaled_texture(&tile.texture, filter, &bounds);
+            }
         }
     }
 
@@ -335,13 +341,21 @@ impl DisplayView {
     }
 }
 
-fn rect(x: f64, y: f64, width: f64, height: f64) -> graphene::Rect {
-    graphene::Rect::new(x as f32, y as f32, width as f32, height as f32)
+/// Left, upper, right and lower edge.
+fn edges(rect: &Rect) -> [u32; 4] {
+    [rect.x, rect.y, rect.x + rect.width, rect.y + rect.height]
 }
 
-fn append_black(snapshot: &gtk::Snapshot, x: f64, y: f64, width: f64, height: f64) {
-    if width > 0.0 && height > 0.0 {
-        snapshot.append_color(&gdk::RGBA::BLACK, &rect(x, y, width, height));
+/// The rectangle between a left, upper, right and lower edge.
+fn rect([left, top, right, bottom]: [f64; 4]) -> graphene::Rect {
+    let (width, height) = ((right - left) as f32, (bottom - top) as f32);
+    graphene::Rect::new(left as f32, top as f32, width, height)
+}
+
+fn append_black(snapshot: &gtk::Snapshot, edges: [f64; 4]) {
+    let [left, top, right, bottom] = edges;
+    if right > left && bottom > top {
+        snapshot.append_color(&gdk::RGBA::BLACK, &rect(edges));
     }
 }
 
@@ -349,8 +363,8 @@ fn append_black(snapshot: &gtk::Snapshot, x: f64, y: f64, width: f64, height: f6
 /// with every change of it.
 fn append_border(snapshot: &gtk::Snapshot, at: &Placement, width: f64, height: f64) {
     let (right, bottom) = (at.x + at.width, at.y + at.height);
-    append_black(snapshot, 0.0, 0.0, width, at.y);
-    append_black(snapshot, 0.0, bottom, width, height - bottom);
-    append_black(snapshot, 0.0, at.y, at.x, at.height);
-    append_black(snapshot, right, at.y, width - right, at.height);
+    append_black(snapshot, [0.0, 0.0, width, at.y]);
+    append_black(snapshot, [0.0, bottom, width, height]);
+    append_black(snapshot, [0.0, at.y, at.x, bottom]);
+    append_black(snapshot, [right, at.y, width, bottom]);
 }

@@ -6,7 +6,7 @@ use gtk::{gdk, glib};
 use vmm_core::machine::{Command, PointerEvent};
 
 use super::super::keyboard::{Stroke, evdev_code};
-use super::super::pointer::{PointerMode, ScrollUnit};
+use super::super::pointer::{PUSH, PointerMode, ScrollUnit, Seen};
 use super::imp::DisplayView;
 
 impl DisplayView {
@@ -134,27 +134,64 @@ impl DisplayView {
 
     /// Pushes the guest's pointer on for as long as the user's is at an edge.
     fn push_at_edge(&self) {
-        let at_edge = |view: &super::DisplayView, imp: &Self| {
-            let (width, height) = (f64::from(view.width()), f64::from(view.height()));
-            imp.pointer.borrow().edge(width, height).is_some()
-        };
-        if !at_edge(&self.obj(), self) || self.grab.push.borrow().is_some() {
+        if self.edge().is_none() || self.grab.push.borrow().is_some() {
             return;
         }
-        let push = self.obj().add_tick_callback(move |view, _| {
+        let push = self.obj().add_tick_callback(|view, _| {
             let imp = view.imp();
-            let placement = imp.placement().filter(|_| imp.grabbed.get() && at_edge(view, imp));
-            let Some(placement) = placement else {
+            let placement = imp.placement().filter(|_| imp.grabbed.get());
+            let (Some(placement), Some(direction)) = (placement, imp.edge()) else {
                 // Returning `Break` removes it.
                 imp.grab.push.take();
                 return glib::ControlFlow::Break;
             };
-            let (width, height) = (f64::from(view.width()), f64::from(view.height()));
-            let moved = imp.pointer.borrow_mut().push(width, height, placement.logical_scale());
+            let seen = imp.seen();
+            let moved = imp.pointer.borrow_mut().push(&seen, placement.logical_scale());
             imp.send_pointer(moved);
+            imp.scroll_towards(direction);
             glib::ControlFlow::Continue
         });
         self.grab.push.replace(Some(push));
+    }
+
+    fn edge(&self) -> Option<(f64, f64)> {
+        let seen = self.seen();
+        self.pointer.borrow().edge(&seen)
+    }
+
+    fn scrolled(&self) -> Option<gtk::ScrolledWindow> {
+        self.obj().ancestor(gtk::ScrolledWindow::static_type()).and_downcast()
+    }
+
+    /// What is seen of the widget, which may be scrolled.
+    fn seen(&self) -> Seen {
+        let view = self.obj();
+        let (right, bottom) = (f64::from(view.width()), f64::from(view.height()));
+        let whole = Seen { left: 0.0, top: 0.0, right, bottom };
+        let Some(bounds) = self.scrolled().and_then(|scrolled| scrolled.compute_bounds(&*view))
+        else {
+            return whole;
+        };
+        let (x, y) = (f64::from(bounds.x()), f64::from(bounds.y()));
+        Seen {
+            left: x.max(0.0),
+            top: y.max(0.0),
+            right: (x + f64::from(bounds.width())).min(right),
+            bottom: (y + f64::from(bounds.height())).min(bottom),
+        }
+    }
+
+    /// Scrolls to where the guest's pointer is pushed.
+    fn scroll_towards(&self, (x, y): (f64, f64)) {
+        let Some(scrolled) = self.scrolled() else { return };
+        let scroll = |adjustment: gtk::Adjustment, by: f64| {
+            let old = adjustment.value();
+            adjustment.set_value(old + by * PUSH);
+            adjustment.value() - old
+        };
+        let (x, y) = (scroll(scrolled.hadjustment(), x), scroll(scrolled.vadjustment(), y));
+        // The widget moved, not the user's pointer.
+        self.pointer.borrow_mut().scrolled(x, y);
     }
 
     /// Whether the pointer is the guest's at the moment.
