@@ -248,7 +248,7 @@ impl Wizard {
         let inspecting = self.machines.backend().inspect(path.clone());
         let input = sender.input_sender().clone();
         glib::spawn_future_local(async move {
-            let holds = inspecting.await;
+            let holds = Box::new(inspecting.await);
             // The dialog may be gone by now.
             let _ = input.send(WizardInput::Inspected(path, Box::new(holds)));
         });
