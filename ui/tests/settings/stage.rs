@@ -18,7 +18,6 @@ use vmm_core::units::Bytes;
 pub(crate) struct Stage {
     pub(crate) window: adw::Window,
     pub(crate) backend: FakeBackend,
-    pub(crate) machines: Machines,
     pub(crate) vm: Vm,
     pub(crate) id: VmId,
     page: SettingsPage,
@@ -48,7 +47,7 @@ impl Stage {
             .content(page.widget())
             .build();
         window.present();
-        let stage = Self { window, backend, machines, vm, id, page };
+        let stage = Self { window, backend, vm, id, page };
         wait_for("the page", || stage.page.widget().is_mapped());
         // Without a window manager nobody gives the window the keyboard.
         let arguments = ["search", "--sync", "--name", "^stage$", "windowfocus", "--sync"];
