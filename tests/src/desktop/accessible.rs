@@ -152,10 +152,10 @@ impl Accessible {
         let relations: Relations = self.ask("Accessible", "GetRelationSet", None).ok()?;
         let labels = relations.into_iter().filter(|(kind, _)| *kind == LABELLED_BY);
         labels.flat_map(|(_, labels)| labels).find_map(|(owner, path)| {
-            Self::new(&self.bus, &owner, path.as_str())
-                .own_name()
-                .ok()
-                .filter(|name| !name.is_empty())
+            let label = Self::new(&self.bus, &owner, path.as_str());
+            // GTK's menus are labelled by what has no name and is not more than its text.
+            let name = label.own_name().ok().filter(|name| !name.is_empty());
+            name.or_else(|| label.text().ok()).filter(|name| !name.trim().is_empty())
         })
     }
 
@@ -349,7 +349,8 @@ impl Node {
         // Boxes in boxes are of no interest.
         let nameless = self.name.is_empty() && !self.is(State::Focusable);
         let mut depth = depth;
-        if !(nameless && matches!(self.role.as_str(), "generic" | "group" | "none" | "tab panel")) {
+        if !(nameless && matches!(self.role.as_str(), "generic" | "group" | "none" | "tab panel"))
+        {
             write!(f, "{:1$}{2} “{3}”", "", depth * 2, self.role, self.name.escape_debug())?;
             for (state, word) in [
                 (State::Focused, "focused"),

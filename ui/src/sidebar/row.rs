@@ -31,7 +31,6 @@ mod imp {
                 state: gtk::Label::default(),
                 sparkline: Sparkline::new(Quantity::Cpu),
                 vm: RefCell::default(),
-                item: glib::WeakRef::default(),
             }
         }
     }
