@@ -69,7 +69,7 @@ mod tests {
     #[test]
     fn mappings_are_read() {
         let mappings = parse(concat!(
-            "7f0000000000-7f0020000000 rw-s 00000000 00:01 1031  /memfd:berth-ram (deleted)\n",
+            "7f0000000000-7f0020000000 rw-p 00000000 00:00 0 \n",
             "Size:             524288 kB\n",
             "Pss:               70000 kB\n",
             "Pss_Dirty:         70000 kB\n",

@@ -91,9 +91,8 @@ impl SimpleComponent for Sidebar {
             .hexpand(true)
             .placeholder_text(gettext("Search machines"))
             .build();
-        search_entry.update_property(&[gtk::accessible::Property::Label(&gettext(
-            "Search machines",
-        ))]);
+        search_entry
+            .update_property(&[gtk::accessible::Property::Label(&gettext("Search machines"))]);
         let search_bar = gtk::SearchBar::builder().child(&search_entry).build();
         search_bar.connect_entry(&search_entry);
         let list = gtk::ListView::builder()

@@ -30,7 +30,6 @@ mod imp {
                 name: gtk::Label::default(),
                 state: gtk::Label::default(),
                 sparkline: Sparkline::new(Quantity::Cpu),
-                item: glib::WeakRef::default(),
                 vm: RefCell::default(),
             }
         }

@@ -26,13 +26,18 @@ impl Stage {
 
     /// The wizard, with these machines there already.
     pub(crate) fn with(backend: FakeBackend, file: Option<&str>) -> Self {
+        Self::sized((900, 760), backend, file)
+    }
+
+    /// The wizard in a window of this size.
+    pub(crate) fn sized(size: (i32, i32), backend: FakeBackend, file: Option<&str>) -> Self {
         crate::files::add(&backend);
         let machines = Machines::new(Rc::new(backend.clone()));
         glib::MainContext::default().block_on(machines.reload()).unwrap();
         let window = adw::ApplicationWindow::builder()
             .title("stage")
-            .default_width(900)
-            .default_height(760)
+            .default_width(size.0)
+            .default_height(size.1)
             .content(&adw::StatusPage::builder().title("Berth").build())
             .build();
         window.present();
