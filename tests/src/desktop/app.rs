@@ -231,6 +231,17 @@ impl<'d> App<'d> {
         self.find("window", &format!("{} — Berth", regex::escape(name)));
     }
 
+    /// Shows a page of the machine that is chosen, by its tab.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn show_page(&self, title: &str) {
+        self.click_on(&self.find("tab", title), 1);
+        self.until("the page is shown", || {
+            self.look("tab", title).is_some_and(|tab| tab.is(State::Selected))
+        });
+    }
+
     /// Presses keys for the guest that is shown.
     ///
     /// # Panics
