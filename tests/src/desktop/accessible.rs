@@ -120,6 +120,24 @@ impl Accessible {
         })
     }
 
+    /// Whether its program answers for it.
+    pub(super) async fn is_there(&self) -> bool {
+        let interface = "org.a11y.atspi.Accessible";
+        let limit = i32::try_from(patience().as_millis()).expect("minutes at most");
+        let flags = DBusCallFlags::NO_AUTO_START;
+        let call = self.bus.call_future(
+            Some(&self.owner),
+            &self.path,
+            interface,
+            "GetRoleName",
+            None,
+            None,
+            flags,
+            limit,
+        );
+        call.await.is_ok()
+    }
+
     /// What kind of thing it is, such as `button`.
     ///
     /// # Errors

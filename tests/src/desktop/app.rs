@@ -71,7 +71,7 @@ impl<'d> App<'d> {
         });
         let mut app = Self { desktop, child, root, watchdog: None, log };
         app.find("window", ".*");
-        let watchdog = Watchdog::start(desktop.accessibility_address(), &app.root, app.id());
+        let watchdog = Watchdog::start(desktop, &app.root, app.id());
         app.watchdog = Some(watchdog);
         app
     }

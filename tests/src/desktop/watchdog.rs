@@ -2,11 +2,15 @@
 //!
 //! From outside: a question about the program's accessible root is answered by its main thread, in
 //! turn with everything else that it does, so one question after the other tells how long the
-//! longest of the things was. What the machine is to blame for is taken off: Linux counts for each
-//! thread how long it was ready and no CPU was free (`/proc/PID/task/TID/schedstat`), here for the
-//! threads that a question passes through, and for the machine as a whole what a hypervisor took
-//! away. Time in which the main thread computes, sleeps, or waits for a disk, a lock or another
-//! thread remains, and is the program's.
+//! longest of the things was. What the machine is to blame for is taken off:
+//!
+//! - what the same question takes that is asked at the same time of a process that has nothing to
+//!   do, the registry of the accessibility bus: the way there and back, by the same bus;
+//! - how long the program's threads that answer, and the X server that they may wait for, were ready
+//!   to run and no CPU was free, which Linux counts (`/proc/PID/task/TID/schedstat`).
+//!
+//! Time in which the main thread computes, sleeps, or waits for a disk, a lock, a thread or another
+//! process remains, and is the program's.
 //!
 //! Nothing in the program is made for this. A timer in the program would see the same stalls, but
 //! could not tell its own from the machine's.
@@ -18,9 +22,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use futures_lite::future;
+use gio::glib::MainContext;
+
 use super::accessible::Accessible;
-use super::in_lab;
-use super::session::{connect, process_of};
+use super::session::{REGISTRY, ROOT, connect};
+use super::{Desktop, in_lab};
 
 /// The longest that a person may be kept waiting.
 const LIMIT: Duration = Duration::from_millis(100);
@@ -59,20 +66,22 @@ pub struct Watchdog {
 }
 
 impl Watchdog {
-    /// Watches the main thread of process `id`, which is `program` on the bus at `address`.
+    /// Watches the main thread of process `id`, which is `program` on the accessibility bus of
+    /// `desktop`.
     ///
     /// # Panics
     /// When the program cannot be watched.
     #[must_use]
-    pub fn start(address: &str, program: &Accessible, id: u32) -> Self {
+    pub fn start(desktop: &Desktop, program: &Accessible, id: u32) -> Self {
         let during = Arc::new(Mutex::new(String::from("start")));
         let over = Arc::new(AtomicBool::new(false));
-        let bus = connect(address);
+        let bus = connect(desktop.accessibility_address());
         let program = Accessible::new(&bus, program.owner(), program.path());
-        let daemon = process_of(&bus, "org.freedesktop.DBus").expect("the bus's process");
+        let registry = Accessible::new(&bus, REGISTRY, ROOT);
+        let server = desktop.x_server();
         let thread = thread::Builder::new().name("watchdog".into()).spawn({
             let (during, over) = (during.clone(), over.clone());
-            move || watch(&program, id, daemon, &during, &over)
+            move || watch([&program, &registry], id, server, &during, &over)
         });
         Self { during, over, thread: Some(thread.expect("a thread")) }
     }
@@ -110,33 +119,30 @@ fn slowness() -> u32 {
 }
 
 fn watch(
-    program: &Accessible,
+    asked: [&Accessible; 2],
     id: u32,
-    daemon: u32,
+    server: u32,
     during: &Mutex<String>,
     over: &AtomicBool,
 ) -> Vec<Stall> {
-    let mut path = vec![Thread { process: id, id }, Thread { process: daemon, id: daemon }];
-    path.extend(bus_thread(id));
-    path.extend(bus_thread(std::process::id()));
-    let me = u32::try_from(rustix::thread::gettid().as_raw_nonzero().get()).expect("an id");
-    path.push(Thread { process: std::process::id(), id: me });
+    let mut threads = vec![Thread { process: id, id }, Thread { process: server, id: server }];
+    threads.extend(bus_thread(id));
+    let question = Arc::new(Mutex::new(Question::default()));
+    let _witness = Witness::start(id, &question);
+    let context = MainContext::new();
     let mut stalls = Vec::new();
-    let asked = Arc::new(Mutex::new(Question::default()));
-    let _witness = Witness::start(id, &asked);
     while !over.load(Ordering::Relaxed) {
-        let before = Account::read(&path);
-        let start = Instant::now();
-        lock(&asked).since = Some(start);
-        let answered = program.role().is_ok();
-        let time = start.elapsed();
-        let waiting_in = lock(&asked).answered();
-        let after = Account::read(&path);
-        if !answered {
+        let before = Account::read(&threads);
+        lock(&question).since = Some(Instant::now());
+        let answers = context.with_thread_default(|| context.block_on(ask(asked)));
+        let waiting_in = lock(&question).answered();
+        let after = Account::read(&threads);
+        let Ok((Some(time), Some(reference))) = answers else {
             // It has ended, or does not want to talk any more because it is about to.
             break;
-        }
-        let duration = time.saturating_sub(after.kept_waiting.saturating_sub(before.kept_waiting));
+        };
+        let excused = reference + after.kept_waiting.saturating_sub(before.kept_waiting);
+        let duration = time.saturating_sub(excused);
         if duration > LIMIT * slowness() {
             stalls.push(Stall {
                 duration,
@@ -148,6 +154,16 @@ fn watch(
         thread::sleep(PAUSE);
     }
     stalls
+}
+
+/// How long each takes to answer, asked at once; nothing when one does not.
+async fn ask([program, registry]: [&Accessible; 2]) -> (Option<Duration>, Option<Duration>) {
+    let start = Instant::now();
+    let answer = async |object: &Accessible| {
+        let answered = object.is_there().await;
+        answered.then(|| start.elapsed())
+    };
+    future::zip(answer(program), answer(registry)).await
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -223,7 +239,7 @@ fn bus_thread(id: u32) -> Option<Thread> {
 struct Account {
     /// By the first thread.
     computed: Duration,
-    /// All threads, for a CPU, and the machine's CPUs.
+    /// All threads, for a CPU.
     kept_waiting: Duration,
 }
 
@@ -232,7 +248,7 @@ impl Account {
         let counts: Vec<_> = threads.iter().map(schedstat).collect();
         Self {
             computed: counts.first().map_or(Duration::ZERO, |count| count.0),
-            kept_waiting: counts.iter().map(|count| count.1).sum::<Duration>() + stolen(),
+            kept_waiting: counts.iter().map(|count| count.1).sum(),
         }
     }
 }
@@ -245,13 +261,4 @@ fn schedstat(thread: &Thread) -> (Duration, Duration) {
     let mut numbers = text.split_whitespace().map(|word| word.parse().unwrap_or_default());
     let mut next = || Duration::from_nanos(numbers.next().unwrap_or_default());
     (next(), next())
-}
-
-/// How long a hypervisor ran something else on this machine's CPUs: the eighth number of the line
-/// "cpu" (proc(5)), in hundredths of a second.
-fn stolen() -> Duration {
-    let text = fs::read_to_string("/proc/stat").unwrap_or_default();
-    let line = text.lines().next().unwrap_or_default();
-    let hundredths = line.split_whitespace().nth(8).and_then(|word| word.parse().ok());
-    Duration::from_millis(hundredths.unwrap_or(0) * 10)
 }
