@@ -210,6 +210,12 @@ impl Accessible {
         Ok(children.into_iter().map(child).collect())
     }
 
+    /// Whether there is something that [`Self::click`] does.
+    #[must_use]
+    pub fn has_action(&self) -> bool {
+        self.property("Action", "NActions").is_ok_and(|count: i32| count > 0)
+    }
+
     /// Does what a click does.
     ///
     /// # Errors
