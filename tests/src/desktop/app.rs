@@ -57,7 +57,11 @@ impl<'d> App<'d> {
         let mut child = command.spawn().expect("berth starts");
         let root = wait(patience(), || {
             let ended = child.try_wait().expect("our child");
-            assert!(ended.is_none(), "berth ended: {}", fs::read_to_string(&log).unwrap_or_default());
+            assert!(
+                ended.is_none(),
+                "berth ended: {}",
+                fs::read_to_string(&log).unwrap_or_default()
+            );
             desktop.program(child.id())
         });
         let root = root.unwrap_or_else(|| {
@@ -218,8 +222,8 @@ impl<'d> App<'d> {
         let chosen = wait(patience(), || {
             let list = self.look("list", "Machines")?;
             let mut children = list.children().ok()?.into_iter();
-            let index = children
-                .position(|child| child.name().is_ok_and(|name| wanted.is_match(&name)))?;
+            let index =
+                children.position(|child| child.name().is_ok_and(|name| wanted.is_match(&name)))?;
             list.select(i32::try_from(index).ok()?).ok()
         });
         assert!(chosen.is_some(), "there is no machine “{name}”");

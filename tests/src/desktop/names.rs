@@ -43,8 +43,7 @@ fn collect(node: &Node, path: &str, found: &mut Vec<String>) {
         false => format!("{path}/{} “{}”", node.role, node.name),
     };
     let passage = PASSAGES.contains(&node.role.as_str());
-    let control =
-        CONTROLS.contains(&node.role.as_str()) || node.is(State::Focusable) && !passage;
+    let control = CONTROLS.contains(&node.role.as_str()) || node.is(State::Focusable) && !passage;
     if control && node.name.trim().is_empty() && !node.object.has_label() {
         found.push(path.clone());
     }

@@ -237,14 +237,18 @@ fn accessibility_address(session_address: &str) -> String {
 /// # Panics
 /// When there is none.
 pub(super) fn connect(address: &str) -> DBusConnection {
-    let flags = DBusConnectionFlags::AUTHENTICATION_CLIENT
-        | DBusConnectionFlags::MESSAGE_BUS_CONNECTION;
+    let flags =
+        DBusConnectionFlags::AUTHENTICATION_CLIENT | DBusConnectionFlags::MESSAGE_BUS_CONNECTION;
     DBusConnection::for_address_sync(address, flags, None, None::<&gio::Cancellable>)
         .expect("a bus that can be connected to")
 }
 
 /// What the bus itself answers.
-fn ask_bus(bus: &DBusConnection, method: &str, arguments: &Variant) -> Result<Variant, glib::Error> {
+fn ask_bus(
+    bus: &DBusConnection,
+    method: &str,
+    arguments: &Variant,
+) -> Result<Variant, glib::Error> {
     bus.call_sync(
         Some("org.freedesktop.DBus"),
         "/org/freedesktop/DBus",

@@ -122,7 +122,8 @@ impl X11 {
     /// # Panics
     /// When the X server is gone.
     pub fn point(&self, x: i32, y: i32) {
-        let at = (i16::try_from(x).expect("on the screen"), i16::try_from(y).expect("on the screen"));
+        let at =
+            (i16::try_from(x).expect("on the screen"), i16::try_from(y).expect("on the screen"));
         self.fake(MOTION_NOTIFY_EVENT, 0, at);
     }
 

@@ -64,7 +64,9 @@ fn are_searched() {
     let mut app = App::start(&desktop, [""; 0]);
     app.find("list item", "gamma, Off");
     app.key("ctrl+f");
-    app.until("the search has the keyboard", || app.focused().is_some_and(|f| f.1 == "text box" || f.1 == "search box"));
+    app.until("the search has the keyboard", || {
+        app.focused().is_some_and(|f| f.1 == "text box" || f.1 == "search box")
+    });
     app.type_text("BET");
     app.gone("list item", "alpha, Off");
     app.gone("list item", "gamma, Off");
