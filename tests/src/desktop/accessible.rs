@@ -237,7 +237,9 @@ impl Accessible {
     /// # Errors
     /// When it is gone or holds no text.
     pub fn text(&self) -> Result<String, glib::Error> {
-        self.ask("Text", "GetText", Some(&(0i32, -1i32).to_variant()))
+        // To the end is -1, but not for every entry of GTK's.
+        let count: i32 = self.property("Text", "CharacterCount")?;
+        self.ask("Text", "GetText", Some(&(0i32, count).to_variant()))
     }
 
     /// Replaces the text in it.

@@ -180,6 +180,7 @@ impl<'d> App<'d> {
     /// As [`super::X11::type_text`].
     pub fn type_over(&self, text: &str) {
         self.key("ctrl+a");
+        self.key("Delete");
         self.type_text(text);
     }
 

@@ -9,7 +9,10 @@
 //! - how long the main thread was ready to run and no CPU was free, which Linux counts
 //!   (`/proc/PID/task/TID/schedstat`), and the most that another of the program's threads or the X
 //!   server was: the main thread may wait for it, because it holds a lock, say;
+//! - page faults that had to read from disk, such as the first use of a part of a library;
 //! - how long a hypervisor ran something else on this machine's CPUs (`/proc/stat`).
+//!
+//! Where all this comes to more than is tolerated, the machine was too busy to tell anything.
 //!
 //! Time in which the main thread computes, sleeps, or waits for a disk, a lock, a thread or another
 //! process remains, and is the program's.
@@ -142,8 +145,10 @@ fn watch(
             // It has ended, or does not want to talk any more because it is about to.
             break;
         };
-        let duration = time.saturating_sub(reference + after.excuse_since(&before));
-        if duration > LIMIT * slowness() {
+        let limit = LIMIT * slowness();
+        let excuse = reference + after.excuse_since(&before);
+        let duration = time.saturating_sub(excuse);
+        if duration > limit && excuse < limit && after.faults == before.faults {
             stalls.push(Stall {
                 duration,
                 computing: after.main.ran.saturating_sub(before.main.ran),
@@ -225,6 +230,8 @@ struct Account {
     /// The program's other threads, and the X server, by their ids.
     others: HashMap<u32, Count>,
     stolen: Duration,
+    /// Of the main thread, those that read from disk.
+    faults: Option<u64>,
 }
 
 impl Account {
@@ -236,7 +243,7 @@ impl Account {
             ids.map(|thread| (thread, Count::read(id, thread))).collect();
         let main = others.remove(&id).unwrap_or_default();
         others.insert(server, Count::read(server, server));
-        Self { main, others, stolen: stolen() }
+        Self { main, others, stolen: stolen(), faults: major_faults(id) }
     }
 
     /// What the machine is to blame for since `before`.
@@ -267,6 +274,14 @@ impl Count {
         let mut next = || Duration::from_nanos(numbers.next().unwrap_or_default());
         Self { ran: next(), waited: next() }
     }
+}
+
+/// How many pages the main thread of process `id` needed that had to be read from disk: number 12
+/// of proc(5)'s `stat`, where the second is a name in parentheses.
+fn major_faults(id: u32) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/{id}/task/{id}/stat")).ok()?;
+    let (_, rest) = text.rsplit_once(')')?;
+    rest.split_whitespace().nth(9)?.parse().ok()
 }
 
 /// How long a hypervisor kept this machine's CPUs for something else: the eighth number of the line

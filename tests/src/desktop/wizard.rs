@@ -90,7 +90,7 @@ impl<'a> Wizard<'a> {
     /// # Panics
     /// When there is no such field.
     pub fn enter(&self, field: &str, text: &str) {
-        self.field(field).set_text(text).expect("a field that can be typed into");
+        self.type_into(field, text);
         self.until_next_is_possible();
     }
 
@@ -99,7 +99,7 @@ impl<'a> Wizard<'a> {
     /// # Panics
     /// When it is taken, or not told.
     pub fn is_refused(&self, field: &str, text: &str, told: &str) {
-        self.field(field).set_text(text).expect("a field that can be typed into");
+        self.type_into(field, text);
         self.app.find("label", told);
         let on = self.app.find("button", "Next|Create");
         assert!(!on.is(State::Sensitive), "{field}: “{text}” was taken");
@@ -110,6 +110,17 @@ impl<'a> Wizard<'a> {
         app.until("the wizard goes on", || {
             app.look("button", "Next|Create").is_some_and(|next| next.is(State::Sensitive))
         });
+    }
+
+    fn type_into(&self, name: &str, text: &str) {
+        let field = self.field(name);
+        if !field.is(State::Focused) {
+            self.app.click_on(&field, 1);
+            self.app.until("the field has the keyboard", || {
+                self.app.focused().is_some_and(|(_, _, focused)| focused == name)
+            });
+        }
+        self.app.type_over(text);
     }
 
     fn field(&self, name: &str) -> Accessible {

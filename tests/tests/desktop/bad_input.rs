@@ -95,7 +95,9 @@ fn a_folder_that_goes_while_its_machine_runs_is_survived() {
     fs::remove_dir_all(store(&desktop).join("grub")).expect("the folder");
     // Whatever makes the window look at the store again.
     app.key("ctrl+n");
+    app.find("dialog", "New Virtual Machine");
     app.key("Escape");
+    app.gone("dialog", "New Virtual Machine");
     app.choose("other");
     app.choose("grub");
     app.milestone("folder-gone");

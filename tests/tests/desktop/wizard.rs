@@ -59,7 +59,7 @@ fn each_invalid_entry_is_told_and_keeps_from_going_on() {
     for (field, text, told) in [
         ("Memory", "much", "Write a size, such as 2 GiB or 512 MiB."),
         ("Memory", "-1", "Write a size, such as 2 GiB or 512 MiB."),
-        ("Memory", "1 KiB", "A machine needs at least 64 MiB."),
+        ("Memory", "1 MiB", "A machine needs at least 64 MiB."),
         ("Memory", "1000 TiB", "This computer has .*; a machine cannot have more."),
     ] {
         wizard.is_refused(field, text, told);
