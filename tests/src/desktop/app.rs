@@ -273,8 +273,13 @@ impl<'d> App<'d> {
     /// # Panics
     /// When it is gone.
     pub fn click_on(&self, what: &Accessible, button: u8) {
-        // Without a window manager, windows are at the corner of the screen.
-        let (x, y, width, height) = what.extents().expect("something with a place");
+        // Without a window manager, windows are at the corner of the screen. Pages slide in.
+        let mut last = None;
+        let place = wait(patience(), || {
+            let before = std::mem::replace(&mut last, what.extents().ok());
+            last.filter(|now| before == Some(*now))
+        });
+        let (x, y, width, height) = place.expect("something that keeps its place");
         self.desktop.x11().point(x + width / 2, y + height / 2);
         self.desktop.x11().click(button);
     }
