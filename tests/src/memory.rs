@@ -1,4 +1,4 @@
-//! What a virtual machine monitor's process takes of memory, from `/proc/PID/smaps`.
+//! What a process takes of memory, from `/proc/PID/smaps`.
 
 use std::fs;
 
@@ -27,6 +27,19 @@ pub fn beyond_guest_ram(id: u32, ram: u64) -> f64 {
     let rest: u64 = mappings.iter().filter(|m| !is_ram(m)).map(|m| m.pss).sum();
     // KiB of a process are far below 2^53, where f64 is exact.
     rest as f64 / 1024.0
+}
+
+/// The proportional set size of process `id`, in MiB: what it shares with others counts in part.
+///
+/// # Panics
+/// When the process cannot be looked at.
+#[must_use]
+pub fn proportional(id: u32) -> f64 {
+    let path = format!("/proc/{id}/smaps_rollup");
+    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let value = text.lines().find_map(|line| line.strip_prefix("Pss:"));
+    // KiB of a process are far below 2^53, where f64 is exact.
+    kib(value.expect("the kernel counts shares")) as f64 / 1024.0
 }
 
 fn parse(smaps: &str) -> Vec<Mapping> {

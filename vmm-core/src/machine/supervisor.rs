@@ -1,5 +1,6 @@
 //! The thread that lives a machine's life: it takes orders one at a time and owns all the rest.
 
+use std::any::Any;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -72,6 +73,8 @@ pub(super) struct Supervisor {
     started: Option<Instant>,
     /// When the first of the latest triple faults was, and how many there were since.
     triple_faults: Option<(Instant, u32)>,
+    /// Somebody's, to be dropped last.
+    _held: Box<dyn Any + Send>,
 }
 
 pub(super) struct Channels {
@@ -87,6 +90,7 @@ impl Supervisor {
         subscribers: Arc<Subscribers>,
         vcpus: VcpuGroup,
         board: Board,
+        held: Box<dyn Any + Send>,
     ) -> Self {
         let orders = channels.order_sender;
         let send = move |order| {
@@ -115,6 +119,7 @@ impl Supervisor {
             media,
             started: None,
             triple_faults: None,
+            _held: held,
         }
     }
 
@@ -281,10 +286,8 @@ impl Supervisor {
         } else if self.state() == State::Running {
             self.media.wait(drive, medium);
         } else {
-            self.refuse(
-                "The guest has locked the drive and cannot open it while the machine is paused. \
-                 Resume the machine first, or force the change.",
-            );
+            // It cannot open it while it stands still.
+            self.subscribers.tell(&Event::MediumHeld { drive });
         }
     }
 
@@ -306,10 +309,7 @@ impl Supervisor {
             // It may have unlocked the tray without opening it.
             match self.board.insert(drive, &medium, false) {
                 Ok(()) => self.tell_medium(drive, medium),
-                Err(_) => self.refuse(
-                    "The guest has locked the drive and did not open it when asked to. Eject the \
-                     medium in the guest, or force the change.",
-                ),
+                Err(_) => self.subscribers.tell(&Event::MediumHeld { drive }),
             }
         }
     }
