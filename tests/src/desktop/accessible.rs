@@ -120,6 +120,24 @@ impl Accessible {
         })
     }
 
+    /// Whether its program answers for it.
+    pub(super) async fn is_there(&self) -> bool {
+        let interface = "org.a11y.atspi.Accessible";
+        let limit = i32::try_from(patience().as_millis()).expect("minutes at most");
+        let flags = DBusCallFlags::NO_AUTO_START;
+        let call = self.bus.call_future(
+            Some(&self.owner),
+            &self.path,
+            interface,
+            "GetRoleName",
+            None,
+            None,
+            flags,
+            limit,
+        );
+        call.await.is_ok()
+    }
+
     /// What kind of thing it is, such as `button`.
     ///
     /// # Errors
@@ -190,6 +208,12 @@ impl Accessible {
             Self::new(&self.bus, &owner, path.as_str())
         };
         Ok(children.into_iter().map(child).collect())
+    }
+
+    /// Whether there is something that [`Self::click`] does.
+    #[must_use]
+    pub fn has_action(&self) -> bool {
+        self.property("Action", "NActions").is_ok_and(|count: i32| count > 0)
     }
 
     /// Does what a click does.

@@ -71,7 +71,7 @@ impl<'d> App<'d> {
         });
         let mut app = Self { desktop, child, root, watchdog: None, log };
         app.find("window", ".*");
-        let watchdog = Watchdog::start(desktop.accessibility_address(), &app.root, app.id());
+        let watchdog = Watchdog::start(desktop, &app.root, app.id());
         app.watchdog = Some(watchdog);
         app
     }
@@ -151,7 +151,11 @@ impl<'d> App<'d> {
     pub fn press(&self, role: &str, name: &str) {
         let object = self.find(role, name);
         self.until(&format!("{role} “{name}” can be used"), || object.is(State::Sensitive));
-        object.click().unwrap_or_else(|error| panic!("{role} “{name}”: {error}"));
+        match object.has_action() {
+            true => object.click().unwrap_or_else(|error| panic!("{role} “{name}”: {error}")),
+            // Switches and rows have none; what a person does with them is a click.
+            false => self.click_on(&object, 1),
+        }
     }
 
     /// Presses keys, such as `ctrl+n`.

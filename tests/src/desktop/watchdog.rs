@@ -2,15 +2,22 @@
 //!
 //! From outside: a question about the program's accessible root is answered by its main thread, in
 //! turn with everything else that it does, so one question after the other tells how long the
-//! longest of the things was. What the machine is to blame for is taken off: Linux counts for each
-//! thread how long it was ready and no CPU was free (`/proc/PID/task/TID/schedstat`), here for the
-//! threads that a question passes through, and for the machine as a whole what a hypervisor took
-//! away. Time in which the main thread computes, sleeps, or waits for a disk, a lock or another
-//! thread remains, and is the program's.
+//! longest of the things was. What the machine is to blame for is taken off:
+//!
+//! - what the same question takes that is asked at the same time of a process that has nothing to
+//!   do, the registry of the accessibility bus: the way there and back, by the same bus;
+//! - how long the main thread was ready to run and no CPU was free, which Linux counts
+//!   (`/proc/PID/task/TID/schedstat`), and the most that another of the program's threads or the X
+//!   server was: the main thread may wait for it, because it holds a lock, say;
+//! - how long a hypervisor ran something else on this machine's CPUs (`/proc/stat`).
+//!
+//! Time in which the main thread computes, sleeps, or waits for a disk, a lock, a thread or another
+//! process remains, and is the program's.
 //!
 //! Nothing in the program is made for this. A timer in the program would see the same stalls, but
 //! could not tell its own from the machine's.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,9 +25,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use futures_lite::future;
+use gio::glib::MainContext;
+
 use super::accessible::Accessible;
-use super::in_lab;
-use super::session::{connect, process_of};
+use super::session::{REGISTRY, ROOT, connect};
+use super::{Desktop, in_lab};
 
 /// The longest that a person may be kept waiting.
 const LIMIT: Duration = Duration::from_millis(100);
@@ -59,20 +69,22 @@ pub struct Watchdog {
 }
 
 impl Watchdog {
-    /// Watches the main thread of process `id`, which is `program` on the bus at `address`.
+    /// Watches the main thread of process `id`, which is `program` on the accessibility bus of
+    /// `desktop`.
     ///
     /// # Panics
     /// When the program cannot be watched.
     #[must_use]
-    pub fn start(address: &str, program: &Accessible, id: u32) -> Self {
+    pub fn start(desktop: &Desktop, program: &Accessible, id: u32) -> Self {
         let during = Arc::new(Mutex::new(String::from("start")));
         let over = Arc::new(AtomicBool::new(false));
-        let bus = connect(address);
+        let bus = connect(desktop.accessibility_address());
         let program = Accessible::new(&bus, program.owner(), program.path());
-        let daemon = process_of(&bus, "org.freedesktop.DBus").expect("the bus's process");
+        let registry = Accessible::new(&bus, REGISTRY, ROOT);
+        let server = desktop.x_server();
         let thread = thread::Builder::new().name("watchdog".into()).spawn({
             let (during, over) = (during.clone(), over.clone());
-            move || watch(&program, id, daemon, &during, &over)
+            move || watch([&program, &registry], id, server, &during, &over)
         });
         Self { during, over, thread: Some(thread.expect("a thread")) }
     }
@@ -110,37 +122,31 @@ fn slowness() -> u32 {
 }
 
 fn watch(
-    program: &Accessible,
+    asked: [&Accessible; 2],
     id: u32,
-    daemon: u32,
+    server: u32,
     during: &Mutex<String>,
     over: &AtomicBool,
 ) -> Vec<Stall> {
-    let mut path = vec![Thread { process: id, id }, Thread { process: daemon, id: daemon }];
-    path.extend(bus_thread(id));
-    path.extend(bus_thread(std::process::id()));
-    let me = u32::try_from(rustix::thread::gettid().as_raw_nonzero().get()).expect("an id");
-    path.push(Thread { process: std::process::id(), id: me });
+    let question = Arc::new(Mutex::new(Question::default()));
+    let _witness = Witness::start(id, &question);
+    let context = MainContext::new();
     let mut stalls = Vec::new();
-    let asked = Arc::new(Mutex::new(Question::default()));
-    let _witness = Witness::start(id, &asked);
     while !over.load(Ordering::Relaxed) {
-        let before = Account::read(&path);
-        let start = Instant::now();
-        lock(&asked).since = Some(start);
-        let answered = program.role().is_ok();
-        let time = start.elapsed();
-        let waiting_in = lock(&asked).answered();
-        let after = Account::read(&path);
-        if !answered {
+        let before = Account::read(id, server);
+        lock(&question).since = Some(Instant::now());
+        let answers = context.with_thread_default(|| context.block_on(ask(asked)));
+        let waiting_in = lock(&question).answered();
+        let after = Account::read(id, server);
+        let Ok((Some(time), Some(reference))) = answers else {
             // It has ended, or does not want to talk any more because it is about to.
             break;
-        }
-        let duration = time.saturating_sub(after.kept_waiting.saturating_sub(before.kept_waiting));
+        };
+        let duration = time.saturating_sub(reference + after.excuse_since(&before));
         if duration > LIMIT * slowness() {
             stalls.push(Stall {
                 duration,
-                computing: after.computed.saturating_sub(before.computed),
+                computing: after.main.ran.saturating_sub(before.main.ran),
                 waiting_in,
                 during: lock(during).clone(),
             });
@@ -148,6 +154,16 @@ fn watch(
         thread::sleep(PAUSE);
     }
     stalls
+}
+
+/// How long each takes to answer, asked at once; nothing when one does not.
+async fn ask([program, registry]: [&Accessible; 2]) -> (Option<Duration>, Option<Duration>) {
+    let start = Instant::now();
+    let answer = async |object: &Accessible| {
+        let answered = object.is_there().await;
+        answered.then(|| start.elapsed())
+    };
+    future::zip(answer(program), answer(registry)).await
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -203,51 +219,57 @@ impl Drop for Witness {
     }
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Thread {
-    process: u32,
-    id: u32,
-}
-
-/// The thread of process `id` that talks to its buses, which GLib gives this name.
-fn bus_thread(id: u32) -> Option<Thread> {
-    fs::read_dir(format!("/proc/{id}/task")).ok()?.find_map(|task| {
-        let task = task.ok()?;
-        let name = fs::read_to_string(task.path().join("comm")).ok()?;
-        let thread = task.file_name().to_str()?.parse().ok()?;
-        (name.trim() == "gdbus").then_some(Thread { process: id, id: thread })
-    })
-}
-
 /// What was counted so far.
 struct Account {
-    /// By the first thread.
-    computed: Duration,
-    /// All threads, for a CPU, and the machine's CPUs.
-    kept_waiting: Duration,
+    main: Count,
+    /// The program's other threads, and the X server, by their ids.
+    others: HashMap<u32, Count>,
+    stolen: Duration,
 }
 
 impl Account {
-    fn read(threads: &[Thread]) -> Self {
-        let counts: Vec<_> = threads.iter().map(schedstat).collect();
-        Self {
-            computed: counts.first().map_or(Duration::ZERO, |count| count.0),
-            kept_waiting: counts.iter().map(|count| count.1).sum::<Duration>() + stolen(),
-        }
+    /// Of process `id` and the X server's.
+    fn read(id: u32, server: u32) -> Self {
+        let tasks = fs::read_dir(format!("/proc/{id}/task")).into_iter().flatten().flatten();
+        let ids = tasks.filter_map(|task| task.file_name().to_str()?.parse().ok());
+        let mut others: HashMap<u32, Count> =
+            ids.map(|thread| (thread, Count::read(id, thread))).collect();
+        let main = others.remove(&id).unwrap_or_default();
+        others.insert(server, Count::read(server, server));
+        Self { main, others, stolen: stolen() }
+    }
+
+    /// What the machine is to blame for since `before`.
+    fn excuse_since(&self, before: &Self) -> Duration {
+        let since = |now: &Count, then: Option<&Count>| {
+            now.waited.saturating_sub(then.copied().unwrap_or_default().waited)
+        };
+        let others = self.others.iter().map(|(id, count)| since(count, before.others.get(id)));
+        since(&self.main, Some(&before.main))
+            + others.max().unwrap_or_default()
+            + self.stolen.saturating_sub(before.stolen)
     }
 }
 
 /// How long a thread ran, and how long it was ready to but did not (Linux,
 /// Documentation/scheduler/sched-stats.rst).
-fn schedstat(thread: &Thread) -> (Duration, Duration) {
-    let path = format!("/proc/{}/task/{}/schedstat", thread.process, thread.id);
-    let text = fs::read_to_string(path).unwrap_or_default();
-    let mut numbers = text.split_whitespace().map(|word| word.parse().unwrap_or_default());
-    let mut next = || Duration::from_nanos(numbers.next().unwrap_or_default());
-    (next(), next())
+#[derive(Debug, Clone, Copy, Default)]
+struct Count {
+    ran: Duration,
+    waited: Duration,
 }
 
-/// How long a hypervisor ran something else on this machine's CPUs: the eighth number of the line
+impl Count {
+    fn read(process: u32, thread: u32) -> Self {
+        let path = format!("/proc/{process}/task/{thread}/schedstat");
+        let text = fs::read_to_string(path).unwrap_or_default();
+        let mut numbers = text.split_whitespace().map(|word| word.parse().unwrap_or_default());
+        let mut next = || Duration::from_nanos(numbers.next().unwrap_or_default());
+        Self { ran: next(), waited: next() }
+    }
+}
+
+/// How long a hypervisor kept this machine's CPUs for something else: the eighth number of the line
 /// "cpu" (proc(5)), in hundredths of a second.
 fn stolen() -> Duration {
     let text = fs::read_to_string("/proc/stat").unwrap_or_default();

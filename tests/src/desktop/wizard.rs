@@ -26,7 +26,7 @@ impl<'a> Wizard<'a> {
         Self { app }
     }
 
-    /// Chooses a file in GTK's own dialog, which takes a path as soon as one is typed.
+    /// Chooses a file in GTK's own dialog, where Ctrl+L asks for a path.
     ///
     /// # Panics
     /// When it does not come to that.
@@ -37,11 +37,12 @@ impl<'a> Wizard<'a> {
         app.press("button", "No file chosen|Choose…");
         app.until("the file chooser is there", || app.desktop().x11().windows() == 2);
         app.key("ctrl+l");
-        app.until("the file chooser takes a path", || {
-            app.focused().is_some_and(|(_, role, _)| role == "text box")
+        let entry = wait(patience(), || {
+            app.focused().filter(|(_, role, _)| role == "text box").map(|(object, ..)| object)
         });
-        app.type_text(path.to_str().expect("a path of ASCII"));
-        app.key("Return");
+        let entry = entry.expect("the file chooser takes a path");
+        entry.set_text(path.to_str().expect("a path of text")).expect("a field for a path");
+        app.press("button", "Open");
         app.until("the file chooser is gone", || app.desktop().x11().windows() == 1);
         let name = path.file_name().expect("a file").to_string_lossy().into_owned();
         app.find("label", &regex::escape(&name));

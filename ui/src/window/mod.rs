@@ -301,8 +301,10 @@ fn watch(root: &adw::ApplicationWindow, machines: &Machines, sender: &ComponentS
     machines.model().connect_items_changed(move |model, position, _, added| {
         for index in position..position + added {
             let Some(vm) = model.item(index).and_downcast::<Vm>() else { continue };
-            let input = input.clone();
-            vm.connect_status_notify(move |_| input.emit(WindowInput::Refresh));
+            let changed = input.clone();
+            vm.connect_status_notify(move |_| changed.emit(WindowInput::Refresh));
+            let renamed = input.clone();
+            vm.connect_name_notify(move |_| renamed.emit(WindowInput::Refresh));
         }
         input.emit(WindowInput::Refresh);
     });
