@@ -159,10 +159,10 @@ fn rename(folder: &Path, from: &str, to: &str) {
 fn libvirt(names: &[String]) -> String {
     let mut text = String::from("<node>\n");
     for name in names {
-        write!(
+        writeln!(
             text,
             "<domain type='test'><name>{name}</name><memory unit='MiB'>512</memory>\
-             <vcpu>1</vcpu><os><type>hvm</type></os></domain>\n"
+             <vcpu>1</vcpu><os><type>hvm</type></os></domain>"
         )
         .expect("text can be written to");
     }

@@ -349,8 +349,7 @@ impl Node {
         // Boxes in boxes are of no interest.
         let nameless = self.name.is_empty() && !self.is(State::Focusable);
         let mut depth = depth;
-        if !(nameless && matches!(self.role.as_str(), "generic" | "group" | "none" | "tab panel"))
-        {
+        if !(nameless && matches!(self.role.as_str(), "generic" | "group" | "none" | "tab panel")) {
             write!(f, "{:1$}{2} “{3}”", "", depth * 2, self.role, self.name.escape_debug())?;
             for (state, word) in [
                 (State::Focused, "focused"),

@@ -48,5 +48,8 @@ fn collect(node: &Node, path: &str, found: &mut Vec<String>) {
     if control && node.name.trim().is_empty() {
         found.push(path.clone());
     }
-    node.children.iter().for_each(|child| collect(child, &path, found));
+    // What a combo box shows as chosen is in a list of its own, which is read with the box.
+    if node.role != "combo box" {
+        node.children.iter().for_each(|child| collect(child, &path, found));
+    }
 }

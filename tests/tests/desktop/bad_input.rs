@@ -120,6 +120,7 @@ fn a_store_that_cannot_be_read_is_told() {
     app.find("alert dialog", "The Machines Cannot Be Listed");
     app.milestone("no-store");
     app.key("Escape");
+    app.gone("alert dialog", "The Machines Cannot Be Listed");
     app.was_responsive();
     app.quit();
     assert_eq!(fs::read_to_string(path).expect("the file"), "a file where a folder belongs");

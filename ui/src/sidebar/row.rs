@@ -31,6 +31,7 @@ mod imp {
                 state: gtk::Label::default(),
                 sparkline: Sparkline::new(Quantity::Cpu),
                 vm: RefCell::default(),
+                item: glib::WeakRef::default(),
             }
         }
     }

@@ -250,7 +250,7 @@ impl Wizard {
         glib::spawn_future_local(async move {
             let holds = Box::new(inspecting.await);
             // The dialog may be gone by now.
-            let _ = input.send(WizardInput::Inspected(path, Box::new(holds)));
+            let _ = input.send(WizardInput::Inspected(path, holds));
         });
     }
 

@@ -53,6 +53,7 @@ fn image() -> Inspected {
         cluster_size: None,
         snapshots: 0,
         backing: Vec::new(),
+        backing_name: None,
     });
     Inspected { found, system: None }
 }
