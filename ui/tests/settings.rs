@@ -41,6 +41,7 @@ fn main() {
         std::process::exit(1);
     }
     ui::application::add_resources();
+    use_resources();
     let tests = [fields::TESTS, drives::TESTS, dialogs::TESTS, pictures::TESTS].concat();
     let (mut ran, mut failed) = (0, Vec::new());
     for (name, test) in tests {
@@ -58,4 +59,14 @@ fn main() {
     if !failed.is_empty() {
         std::process::exit(1);
     }
+}
+
+/// As an application does with the resources of its id.
+fn use_resources() {
+    let display = gtk::gdk::Display::default().unwrap();
+    gtk::IconTheme::for_display(&display).add_resource_path("/io/github/berth_vm/Berth/icons");
+    let style = gtk::CssProvider::new();
+    style.load_from_resource("/io/github/berth_vm/Berth/style.css");
+    let priority = gtk::STYLE_PROVIDER_PRIORITY_APPLICATION;
+    gtk::style_context_add_provider_for_display(&display, &style, priority);
 }

@@ -66,6 +66,7 @@ impl<'d> App<'d> {
         });
         let root = root.unwrap_or_else(|| {
             let _ = child.kill();
+            desktop.screenshot("failure");
             panic!("no window: {}", fs::read_to_string(&log).unwrap_or_default())
         });
         let mut app = Self { desktop, child, root, watchdog: None, log };
@@ -230,14 +231,23 @@ impl<'d> App<'d> {
         self.find("window", &format!("{} — Berth", regex::escape(name)));
     }
 
+    /// Shows a page of the machine that is chosen, by its tab.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn show_page(&self, title: &str) {
+        self.click_on(&self.find("tab", title), 1);
+        self.until("the page is shown", || {
+            self.look("tab", title).is_some_and(|tab| tab.is(State::Selected))
+        });
+    }
+
     /// Presses keys for the guest that is shown.
     ///
     /// # Panics
     /// When there is none.
     pub fn type_to_guest(&self, chord: &str) {
-        let display = self.display();
-        display.focus().expect("the display takes the keyboard");
-        self.until("the display has the keyboard", || display.is(State::Focused));
+        self.tab_to("Guest display");
         self.key(chord);
     }
 

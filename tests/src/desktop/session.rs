@@ -9,7 +9,6 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::thread;
 
 use gio::glib::{self, Variant};
 use gio::prelude::*;
@@ -179,14 +178,6 @@ impl Desktop {
         let name = format!("{number:02}-{name}");
         picture.write(&self.out.join(name).with_extension("png"));
         picture
-    }
-}
-
-impl Drop for Desktop {
-    fn drop(&mut self) {
-        if thread::panicking() {
-            self.screenshot("failure");
-        }
     }
 }
 

@@ -14,7 +14,7 @@
 use std::fmt;
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -35,15 +35,18 @@ pub struct Stall {
     pub duration: Duration,
     /// How long of that the main thread computed.
     pub computing: Duration,
+    /// What the kernel was doing for the main thread whenever it was looked at: functions, as often
+    /// as they were seen.
+    pub waiting_in: Vec<String>,
     /// What the test was doing.
     pub during: String,
 }
 
 impl fmt::Display for Stall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { duration, computing, during } = self;
+        let Self { duration, computing, during, waiting_in } = self;
         let (all, some) = (duration.as_millis(), computing.as_millis());
-        write!(f, "{all} ms, {some} of them computing, at “{during}”")
+        write!(f, "{all} ms, {some} of them computing, at “{during}”, in {waiting_in:?}")
     }
 }
 
@@ -76,7 +79,7 @@ impl Watchdog {
 
     /// Says what the test does from now on.
     pub fn during(&self, what: &str) {
-        what.clone_into(&mut self.during.lock().unwrap_or_else(PoisonError::into_inner));
+        what.clone_into(&mut lock(&self.during));
     }
 
     /// Ends the watch and answers with every stall beyond the limit.
@@ -119,11 +122,15 @@ fn watch(
     let me = u32::try_from(rustix::thread::gettid().as_raw_nonzero().get()).expect("an id");
     path.push(Thread { process: std::process::id(), id: me });
     let mut stalls = Vec::new();
+    let asked = Arc::new(Mutex::new(Question::default()));
+    let _witness = Witness::start(id, &asked);
     while !over.load(Ordering::Relaxed) {
         let before = Account::read(&path);
         let start = Instant::now();
+        lock(&asked).since = Some(start);
         let answered = program.role().is_ok();
         let time = start.elapsed();
+        let waiting_in = lock(&asked).answered();
         let after = Account::read(&path);
         if !answered {
             // It has ended, or does not want to talk any more because it is about to.
@@ -134,12 +141,66 @@ fn watch(
             stalls.push(Stall {
                 duration,
                 computing: after.computed.saturating_sub(before.computed),
-                during: during.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+                waiting_in,
+                during: lock(during).clone(),
             });
         }
         thread::sleep(PAUSE);
     }
     stalls
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A question that may be open.
+#[derive(Debug, Default)]
+struct Question {
+    since: Option<Instant>,
+    seen: Vec<String>,
+}
+
+impl Question {
+    fn answered(&mut self) -> Vec<String> {
+        self.since = None;
+        std::mem::take(&mut self.seen)
+    }
+}
+
+/// Looks at what the kernel does for a main thread while a question to it is open for long.
+struct Witness {
+    over: Arc<AtomicBool>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Witness {
+    fn start(id: u32, asked: &Arc<Mutex<Question>>) -> Self {
+        let over = Arc::new(AtomicBool::new(false));
+        let (done, asked) = (over.clone(), asked.clone());
+        let thread = thread::spawn(move || {
+            while !done.load(Ordering::Relaxed) {
+                thread::sleep(PAUSE);
+                let mut question = lock(&asked);
+                if question.since.is_some_and(|since| since.elapsed() > LIMIT / 3) {
+                    let name = fs::read_to_string(format!("/proc/{id}/wchan"));
+                    let name = name.ok().filter(|name| name != "0");
+                    question.seen.push(name.unwrap_or_else(|| "no wait".into()));
+                }
+            }
+        });
+        Self { over, thread: Some(thread) }
+    }
+}
+
+impl Drop for Witness {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            // It only looks.
+            let _ = thread.join();
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy)]

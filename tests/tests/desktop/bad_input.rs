@@ -100,7 +100,7 @@ fn a_folder_that_goes_while_its_machine_runs_is_survived() {
     app.choose("grub");
     app.milestone("folder-gone");
     app.find("list item", "grub, Running");
-    app.press("button", "Machine Menu");
+    app.press("toggle button", "Machine Menu");
     app.press("menu item", "Force Off…");
     app.press("button", "Force Off");
     app.gone("list item", "grub, Running");
@@ -120,6 +120,7 @@ fn a_store_that_cannot_be_read_is_told() {
     app.find("alert dialog", "The Machines Cannot Be Listed");
     app.milestone("no-store");
     app.key("Escape");
+    app.gone("alert dialog", "The Machines Cannot Be Listed");
     app.was_responsive();
     app.quit();
     assert_eq!(fs::read_to_string(path).expect("the file"), "a file where a folder belongs");

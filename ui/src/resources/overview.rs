@@ -254,8 +254,9 @@ impl OverviewPage {
                     page.describe(machine, &row);
                 }
             });
-            self.describe(&machine, &row);
             imp.list.insert(row.widget(), i32::try_from(index).unwrap_or(-1));
+            // Only now is there a row in the list to be named.
+            self.describe(&machine, &row);
             if let Some(widget) = row.widget().parent().and_downcast::<gtk::ListBoxRow>() {
                 widget.set_activatable(true);
             }

@@ -52,6 +52,8 @@ impl NumberRow {
 
     fn new(context: &Rc<Context>, row: adw::SpinRow, kind: Kind) -> Self {
         row.set_use_underline(true);
+        // “2 GiB” is one, too.
+        row.set_numeric(false);
         row.set_update_policy(gtk::SpinButtonUpdatePolicy::IfValid);
         let (later, showing) = (Debounce::default(), Rc::new(Cell::new(false)));
         row.connect_input(move |row| Some(kind.read(&row.text()).ok_or(())));
@@ -93,7 +95,7 @@ impl NumberRow {
             later,
             move |_| {
                 later.now();
-                context.refresh();
+                context.refresh_soon();
             }
         ));
         row.add_controller(focus);

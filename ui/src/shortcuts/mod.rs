@@ -93,9 +93,7 @@ fn group(
         let caps = gtk::Box::new(gtk::Orientation::Horizontal, 6);
         caps.set_valign(gtk::Align::Center);
         for key in &keys {
-            caps.append(
-                &gtk::Label::builder().label(key).css_classes(["keycap", "berth-key"]).build(),
-            );
+            caps.append(&gtk::Label::builder().label(key).css_classes(["berth-key"]).build());
         }
         row.add_suffix(&caps);
         // Read as one: what it does, and by which keys.

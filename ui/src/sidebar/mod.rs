@@ -91,6 +91,8 @@ impl SimpleComponent for Sidebar {
             .hexpand(true)
             .placeholder_text(gettext("Search machines"))
             .build();
+        search_entry
+            .update_property(&[gtk::accessible::Property::Label(&gettext("Search machines"))]);
         let search_bar = gtk::SearchBar::builder().child(&search_entry).build();
         search_bar.connect_entry(&search_entry);
         let list = gtk::ListView::builder()
@@ -99,19 +101,18 @@ impl SimpleComponent for Sidebar {
             .css_classes(["navigation-sidebar"])
             .build();
         list.update_property(&[gtk::accessible::Property::Label(&gettext("Machines"))]);
-        // Tab would come to an empty list and never leave it.
-        list.set_can_focus(false);
-        selection.connect_items_changed(glib::clone!(
-            #[weak]
-            list,
-            move |selection, _, _, _| list.set_can_focus(selection.n_items() > 0)
-        ));
         let scrolled = gtk::ScrolledWindow::builder()
             .hscrollbar_policy(gtk::PolicyType::Never)
             .vexpand(true)
-            .focusable(false)
             .child(&list)
             .build();
+        // Where nothing is in the list, no key does anything.
+        scrolled.set_can_focus(false);
+        selection.connect_items_changed(glib::clone!(
+            #[weak]
+            scrolled,
+            move |selection, _, _, _| scrolled.set_can_focus(selection.n_items() > 0)
+        ));
         root.append(&search_bar);
         root.append(&scrolled);
 

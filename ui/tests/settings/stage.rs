@@ -18,7 +18,6 @@ use vmm_core::units::Bytes;
 pub(crate) struct Stage {
     pub(crate) window: adw::Window,
     pub(crate) backend: FakeBackend,
-    pub(crate) machines: Machines,
     pub(crate) vm: Vm,
     pub(crate) id: VmId,
     page: SettingsPage,
@@ -48,9 +47,14 @@ impl Stage {
             .content(page.widget())
             .build();
         window.present();
-        let stage = Self { window, backend, machines, vm, id, page };
+        let stage = Self { window, backend, vm, id, page };
         wait_for("the page", || stage.page.widget().is_mapped());
-        run_for(Duration::from_millis(100));
+        // Without a window manager nobody gives the window the keyboard.
+        let arguments = ["search", "--sync", "--name", "^stage$", "windowfocus", "--sync"];
+        let mut focusing = std::process::Command::new("xdotool").args(arguments).spawn().unwrap();
+        wait_for("an active window", || {
+            focusing.try_wait().unwrap().is_some() && stage.window.is_active()
+        });
         stage
     }
 
@@ -171,7 +175,7 @@ pub(crate) fn run_for(time: Duration) {
 }
 
 /// Lets GTK work until something is so.
-pub(crate) fn wait_for(what: &str, so: impl Fn() -> bool) {
+pub(crate) fn wait_for(what: &str, mut so: impl FnMut() -> bool) {
     let end = Instant::now() + Duration::from_secs(10);
     while !so() {
         assert!(Instant::now() < end, "no {what}");
