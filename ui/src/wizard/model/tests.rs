@@ -54,7 +54,6 @@ fn image() -> Inspected {
         snapshots: 0,
         backing_name: None,
         backing: Vec::new(),
-        backing_name: None,
     });
     Inspected { found, system: None }
 }
