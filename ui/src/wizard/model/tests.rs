@@ -52,8 +52,8 @@ fn image() -> Inspected {
         actual_size: Bytes::gib(1),
         cluster_size: None,
         snapshots: 0,
-        backing: Vec::new(),
         backing_name: None,
+        backing: Vec::new(),
     });
     Inspected { found, system: None }
 }
