@@ -1,5 +1,7 @@
 //! The whole window, with pretended machines.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::rc::Rc;

@@ -10,6 +10,7 @@ use super::model::Checked;
 use super::page::plain_row;
 use super::remark::RemarkLabel;
 use super::size::{self, Doublings};
+use crate::mnemonic::without_mnemonic;
 use vmm_core::units::Bytes;
 
 /// What is counted, and how it lies on the slider.
@@ -98,7 +99,7 @@ impl Amount {
             .margin_start(18)
             .margin_end(18)
             .build();
-        let name = title.replace('_', "");
+        let name = without_mnemonic(title);
         scale.update_property(&[gtk::accessible::Property::Label(&name)]);
         let pulled = scale.connect_value_changed({
             let entry = entry.clone();

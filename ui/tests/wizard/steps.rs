@@ -121,7 +121,8 @@ fn a_dropped_file_is_taken_at_any_step() {
             .flatten()
             .find_map(|controller| controller.downcast::<gtk::DropTarget>().ok());
         // As GTK does when a file is let go above the dialog.
-        target.unwrap().emit_by_name::<bool>("drop", &[&file.to_value(), &0.0, &0.0])
+        let value = gtk::glib::BoxedValue(file.to_value());
+        target.unwrap().emit_by_name::<bool>("drop", &[&value, &0.0, &0.0])
     };
     assert!(drop(&gtk::gio::File::for_path(DEBIAN)));
     stage.expect_text("Debian 12");
