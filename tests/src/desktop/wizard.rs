@@ -1,9 +1,13 @@
 //! The New VM wizard, as a person goes through it.
 
 use std::path::Path;
+use std::time::Duration;
 
 use super::accessible::{Accessible, State};
 use super::{App, patience, wait};
+
+/// How long GTK's file chooser gets to ask for a path before it is asked to once more.
+const CHOOSER: Duration = Duration::from_secs(3);
 
 /// The wizard of an [`App`], which is shown.
 #[derive(Debug)]
@@ -36,9 +40,12 @@ impl<'a> Wizard<'a> {
         // The button is labelled by its row.
         app.press("button", "No file chosen|Choose…");
         app.until("the file chooser is there", || app.desktop().x11().windows() == 2);
-        app.key("ctrl+l");
+        // It takes no keys while it looks at its first folder.
         let entry = wait(patience(), || {
-            app.focused().filter(|(_, role, _)| role == "text box").map(|(object, ..)| object)
+            app.key("ctrl+l");
+            wait(CHOOSER, || {
+                app.focused().filter(|(_, role, _)| role == "text box").map(|(object, ..)| object)
+            })
         });
         let entry = entry.expect("the file chooser takes a path");
         entry.set_text(path.to_str().expect("a path of text")).expect("a field for a path");
