@@ -5,7 +5,8 @@
 pub(crate) fn without_mnemonic(label: &str) -> String {
     let appended = label.find("(_").and_then(|start| {
         let (words, rest) = label.split_at(start);
-        let behind = rest["(_".len()..].trim_start_matches(|letter| letter != ')').strip_prefix(')')?;
+        let behind =
+            rest["(_".len()..].trim_start_matches(|letter| letter != ')').strip_prefix(')')?;
         Some(format!("{words}{behind}"))
     });
     appended.unwrap_or_else(|| label.replace('_', ""))
