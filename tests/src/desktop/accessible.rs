@@ -5,14 +5,24 @@
 
 use std::fmt::{self, Write as _};
 
-use gio::glib::{self, Variant};
+use futures_lite::future;
+use gio::glib::variant::{FromVariant, ObjectPath};
+use gio::glib::{self, MainContext, Variant};
 use gio::prelude::*;
 use gio::{DBusCallFlags, DBusConnection};
+
+use regex::Regex;
 
 use super::patience;
 
 /// How deep a tree is followed. GTK nests some thirty levels.
 const DEPTH: usize = 100;
+
+/// How many of an object's children are looked at together.
+const AT_ONCE: usize = 16;
+
+/// Objects as D-Bus has them: the program's bus name, and the object's path.
+type Children = Vec<(String, ObjectPath)>;
 
 /// What an object is at the moment: bits of at-spi2-core's `AtspiStateType`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,7 +104,7 @@ impl Accessible {
     }
 
     /// What `method` of `org.a11y.atspi.INTERFACE` answers, when it is one value.
-    fn ask<T: glib::variant::FromVariant>(
+    fn ask<T: FromVariant>(
         &self,
         interface: &str,
         method: &str,
@@ -107,11 +117,7 @@ impl Accessible {
         })
     }
 
-    fn property<T: glib::variant::FromVariant>(
-        &self,
-        interface: &str,
-        name: &str,
-    ) -> Result<T, glib::Error> {
+    fn property<T: FromVariant>(&self, interface: &str, name: &str) -> Result<T, glib::Error> {
         let arguments = (format!("org.a11y.atspi.{interface}"), name).to_variant();
         let answer = self.call("org.freedesktop.DBus.Properties", "Get", Some(&arguments))?;
         let value = answer.try_child_value(0).and_then(|value| value.as_variant());
@@ -120,22 +126,43 @@ impl Accessible {
         })
     }
 
-    /// Whether its program answers for it.
-    pub(super) async fn is_there(&self) -> bool {
-        let interface = "org.a11y.atspi.Accessible";
+    /// What `method` of `org.a11y.atspi.Accessible` answers, when it is one value.
+    async fn answer<T: FromVariant>(&self, method: &str) -> Option<T> {
         let limit = i32::try_from(patience().as_millis()).expect("minutes at most");
+        let interface = "org.a11y.atspi.Accessible";
         let flags = DBusCallFlags::NO_AUTO_START;
         let call = self.bus.call_future(
             Some(&self.owner),
             &self.path,
             interface,
-            "GetRoleName",
+            method,
             None,
             None,
             flags,
             limit,
         );
-        call.await.is_ok()
+        call.await.ok()?.try_child_value(0)?.get()
+    }
+
+    /// Whether its program answers for it.
+    pub(super) async fn is_there(&self) -> bool {
+        self.answer::<String>("GetRoleName").await.is_some()
+    }
+
+    /// What every look at it begins with, asked for at once.
+    async fn facts(self) -> Option<Facts> {
+        let role = self.answer::<String>("GetRoleName");
+        let states = self.answer::<Vec<u32>>("GetState");
+        let children = self.answer::<Children>("GetChildren");
+        let ((role, states), children) = future::zip(future::zip(role, states), children).await;
+        let children = self.objects(children?);
+        Some(Facts { role: role?, states: bits(&states?), children, object: self })
+    }
+
+    fn objects(&self, children: Children) -> Vec<Self> {
+        let object =
+            |(owner, path): (String, ObjectPath)| Self::new(&self.bus, &owner, path.as_str());
+        children.into_iter().map(object).collect()
     }
 
     /// What kind of thing it is, such as `button`.
@@ -164,7 +191,7 @@ impl Accessible {
 
     /// The name of what is said to be its label.
     fn label(&self) -> Option<String> {
-        type Relations = Vec<(u32, Vec<(String, glib::variant::ObjectPath)>)>;
+        type Relations = Vec<(u32, Children)>;
         // AtspiRelationType: 2 is "labelled by".
         const LABELLED_BY: u32 = 2;
         let relations: Relations = self.ask("Accessible", "GetRelationSet", None).ok()?;
@@ -186,9 +213,7 @@ impl Accessible {
     }
 
     fn state_bits(&self) -> Result<u64, glib::Error> {
-        let words: Vec<u32> = self.ask("Accessible", "GetState", None)?;
-        let word = |index: usize| u64::from(words.get(index).copied().unwrap_or_default());
-        Ok(word(0) | word(1) << 32)
+        self.ask("Accessible", "GetState", None).map(|words: Vec<u32>| bits(&words))
     }
 
     /// Whether it is in `state`. Something that is gone is in none.
@@ -202,12 +227,7 @@ impl Accessible {
     /// # Errors
     /// When it is gone.
     pub fn children(&self) -> Result<Vec<Self>, glib::Error> {
-        let children: Vec<(String, glib::variant::ObjectPath)> =
-            self.ask("Accessible", "GetChildren", None)?;
-        let child = |(owner, path): (String, glib::variant::ObjectPath)| {
-            Self::new(&self.bus, &owner, path.as_str())
-        };
-        Ok(children.into_iter().map(child).collect())
+        self.ask("Accessible", "GetChildren", None).map(|children| self.objects(children))
     }
 
     /// Whether there is something that [`Self::click`] does.
@@ -278,40 +298,98 @@ impl Accessible {
         }
     }
 
-    /// The first object on the screen, this one and all in it looked through in the order that they
-    /// are read in, of this role with a name that matches.
+    /// The first object on the screen, in the order that they are read in, of this role with a name
+    /// that matches.
     #[must_use]
-    pub fn find(&self, role: &str, name: &regex::Regex) -> Option<Self> {
-        self.search(&mut |object| {
-            Some(object.role().ok()? == role && name.is_match(&object.name().ok()?))
+    pub fn find(&self, role: &str, name: &Regex) -> Option<Self> {
+        self.search(&mut |facts| {
+            facts.role == role && facts.object.name().is_ok_and(|found| name.is_match(&found))
         })
     }
 
-    /// The first object on the screen that is `wanted`.
+    /// What has the keyboard.
     #[must_use]
-    pub fn search(&self, wanted: &mut dyn FnMut(&Self) -> Option<bool>) -> Option<Self> {
+    pub fn focused(&self) -> Option<Self> {
+        let mut innermost = None;
+        // Of several that say so, the innermost is it.
+        self.search(&mut |facts| {
+            if has(facts.states, State::Focused) {
+                innermost = Some(facts.object.clone());
+            }
+            false
+        });
+        innermost
+    }
+
+    fn search(&self, wanted: &mut dyn FnMut(&Facts) -> bool) -> Option<Self> {
         fn look(
-            object: &Accessible,
+            among: &[Accessible],
             depth: usize,
-            wanted: &mut dyn FnMut(&Accessible) -> Option<bool>,
+            wanted: &mut dyn FnMut(&Facts) -> bool,
         ) -> Option<Accessible> {
-            // The program itself has no states.
-            if depth > DEPTH || depth > 0 && !object.is(State::Showing) {
-                return None;
+            for some in among.chunks(AT_ONCE) {
+                for facts in look_at(some).into_iter().filter(Facts::is_seen) {
+                    if wanted(&facts) {
+                        return Some(facts.object);
+                    }
+                    if depth < DEPTH
+                        && let Some(found) = look(&facts.children, depth + 1, wanted)
+                    {
+                        return Some(found);
+                    }
+                }
             }
-            if wanted(object) == Some(true) {
-                return Some(object.clone());
-            }
-            object.children().ok()?.iter().find_map(|child| look(child, depth + 1, wanted))
+            None
         }
-        look(self, 0, wanted)
+        look(&self.children().ok()?, 0, wanted)
     }
 
     /// This object and all in it that is on the screen, as they are now.
     #[must_use]
     pub fn tree(&self) -> Node {
-        Node::read(self, 0)
+        Node {
+            object: self.clone(),
+            role: self.role().unwrap_or_default(),
+            name: self.own_name().unwrap_or_default(),
+            states: 0,
+            children: Node::read(&self.children().unwrap_or_default(), 0),
+        }
     }
+}
+
+/// What every look at an object begins with.
+struct Facts {
+    object: Accessible,
+    role: String,
+    states: u64,
+    children: Vec<Accessible>,
+}
+
+impl Facts {
+    fn is_seen(&self) -> bool {
+        has(self.states, State::Showing)
+    }
+}
+
+/// Asks all of them at once: what takes time is the way there and back. Those that are gone are
+/// left out.
+fn look_at(objects: &[Accessible]) -> Vec<Facts> {
+    let context = MainContext::new();
+    let all = async {
+        let asked: Vec<_> =
+            objects.iter().map(|object| context.spawn_local(object.clone().facts())).collect();
+        let mut found = Vec::new();
+        for facts in asked {
+            found.extend(facts.await.ok().flatten());
+        }
+        found
+    };
+    context.with_thread_default(|| context.block_on(all)).expect("a context of our own")
+}
+
+fn bits(words: &[u32]) -> u64 {
+    let word = |index: usize| u64::from(words.get(index).copied().unwrap_or_default());
+    word(0) | word(1) << 32
 }
 
 fn has(bits: u64, state: State) -> bool {
@@ -334,28 +412,25 @@ pub struct Node {
 }
 
 impl Node {
-    fn read(object: &Accessible, depth: usize) -> Self {
-        let children = match depth < DEPTH {
-            true => object.children().unwrap_or_default(),
-            false => Vec::new(),
-        };
-        let states = object.state_bits().unwrap_or_default();
-        // Only what can be worked with is labelled by something else.
-        let name = match has(states, State::Focusable) {
-            true => object.name(),
-            false => object.own_name(),
-        };
-        Self {
-            role: object.role().unwrap_or_default(),
-            name: name.unwrap_or_default(),
-            states,
-            children: children
-                .iter()
-                .map(|child| Self::read(child, depth + 1))
-                .filter(|child| child.is(State::Showing))
-                .collect(),
-            object: object.clone(),
+    fn read(among: &[Accessible], depth: usize) -> Vec<Self> {
+        if depth > DEPTH {
+            return Vec::new();
         }
+        let node = |facts: Facts| {
+            // Only what can be worked with is labelled by something else.
+            let name = match has(facts.states, State::Focusable) {
+                true => facts.object.name(),
+                false => facts.object.own_name(),
+            };
+            Self {
+                role: facts.role,
+                name: name.unwrap_or_default(),
+                states: facts.states,
+                children: Self::read(&facts.children, depth + 1),
+                object: facts.object,
+            }
+        };
+        look_at(among).into_iter().filter(Facts::is_seen).map(node).collect()
     }
 
     /// Whether it was in this state.

@@ -187,15 +187,7 @@ impl<'d> App<'d> {
     /// What has the keyboard: the object, its role and its name.
     #[must_use]
     pub fn focused(&self) -> Option<(Accessible, String, String)> {
-        let mut innermost = None;
-        // Of several that say so, the innermost is it.
-        let _ = self.root.search(&mut |object| {
-            if object.is(State::Focused) {
-                innermost = Some(object.clone());
-            }
-            Some(false)
-        });
-        let object = innermost?;
+        let object = self.root.focused()?;
         let (role, name) = (object.role().ok()?, object.name().ok()?);
         Some((object, role, name))
     }

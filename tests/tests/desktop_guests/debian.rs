@@ -17,11 +17,8 @@ const COMMAND: Duration = Duration::from_secs(180);
 fn from_its_disk_to_the_next_start_of_berth() {
     let desktop = Desktop::start("debian");
     let disk = overlay("disk.qcow2", desktop.home());
-    let mut app = App::start(&desktop, [""; 0]);
-    app.press("button", "New Virtual Machine…");
+    let mut app = App::start(&desktop, [&disk]);
     let wizard = Wizard::shown(&app);
-    app.press("radio", "Existing Disk Image");
-    wizard.choose(&disk);
     app.milestone("chosen");
     wizard.next("Memory and Processors");
     wizard.enter("Memory", "512 MiB");

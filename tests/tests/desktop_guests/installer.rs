@@ -14,10 +14,9 @@ const BAR: f64 = 0.3;
 #[test]
 fn an_iso_image_with_all_defaults_boots_to_its_menu() {
     let desktop = Desktop::start("defaults");
-    let app = App::start(&desktop, [""; 0]);
-    app.press("button", "New Virtual Machine…");
+    // As a file manager opens it: the file chooser is tried where it is faster.
+    let app = App::start(&desktop, [image("grub.iso")]);
     let wizard = Wizard::shown(&app);
-    wizard.choose(&image("grub.iso"));
     wizard.next("Memory and Processors");
     wizard.next("Disk");
     wizard.next("Review");
