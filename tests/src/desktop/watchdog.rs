@@ -6,13 +6,14 @@
 //!
 //! - what the same question takes that is asked at the same time of a process that has nothing to
 //!   do, the registry of the accessibility bus: the way there and back, by the same bus;
-//! - how long the main thread was ready to run and no CPU was free, which Linux counts
-//!   (`/proc/PID/task/TID/schedstat`), and the most that another of the program's threads or the X
-//!   server was: the main thread may wait for it, because it holds a lock, say;
+//! - how long the main thread, and the one that talks to the bus, were ready to run and no CPU was
+//!   free, which Linux counts (`/proc/PID/task/TID/schedstat`), and the most that another of the
+//!   program's threads or the X server was: the main thread may wait for it, because it holds a
+//!   lock, say;
 //! - page faults that had to read from disk, such as the first use of a part of a library;
 //! - how long a hypervisor ran something else on this machine's CPUs (`/proc/stat`).
 //!
-//! Where all this comes to more than is tolerated, the machine was too busy to tell anything.
+//! Where all this comes to more than half of what is tolerated, the machine was too busy to tell.
 //!
 //! Time in which the main thread computes, sleeps, or waits for a disk, a lock, a thread or another
 //! process remains, and is the program's.
@@ -133,14 +134,15 @@ fn watch(
 ) -> Vec<Stall> {
     let question = Arc::new(Mutex::new(Question::default()));
     let _witness = Witness::start(id, &question);
+    let bus = bus_thread(id);
     let context = MainContext::new();
     let mut stalls = Vec::new();
     while !over.load(Ordering::Relaxed) {
-        let before = Account::read(id, server);
+        let before = Account::read(id, bus, server);
         lock(&question).since = Some(Instant::now());
         let answers = context.with_thread_default(|| context.block_on(ask(asked)));
         let waiting_in = lock(&question).answered();
-        let after = Account::read(id, server);
+        let after = Account::read(id, bus, server);
         let Ok((Some(time), Some(reference))) = answers else {
             // It has ended, or does not want to talk any more because it is about to.
             break;
@@ -148,7 +150,7 @@ fn watch(
         let limit = LIMIT * slowness();
         let excuse = reference + after.excuse_since(&before);
         let duration = time.saturating_sub(excuse);
-        if duration > limit && excuse < limit && after.faults == before.faults {
+        if duration > limit && excuse < limit / 2 && after.faults == before.faults {
             stalls.push(Stall {
                 duration,
                 computing: after.main.ran.saturating_sub(before.main.ran),
@@ -227,6 +229,7 @@ impl Drop for Witness {
 /// What was counted so far.
 struct Account {
     main: Count,
+    bus: Count,
     /// The program's other threads, and the X server, by their ids.
     others: HashMap<u32, Count>,
     stolen: Duration,
@@ -235,15 +238,16 @@ struct Account {
 }
 
 impl Account {
-    /// Of process `id` and the X server's.
-    fn read(id: u32, server: u32) -> Self {
+    /// Of process `id`, whose thread `bus` talks to its buses, and of the X server.
+    fn read(id: u32, bus: Option<u32>, server: u32) -> Self {
         let tasks = fs::read_dir(format!("/proc/{id}/task")).into_iter().flatten().flatten();
         let ids = tasks.filter_map(|task| task.file_name().to_str()?.parse().ok());
         let mut others: HashMap<u32, Count> =
             ids.map(|thread| (thread, Count::read(id, thread))).collect();
         let main = others.remove(&id).unwrap_or_default();
+        let bus = bus.and_then(|thread| others.remove(&thread)).unwrap_or_default();
         others.insert(server, Count::read(server, server));
-        Self { main, others, stolen: stolen(), faults: major_faults(id) }
+        Self { main, bus, others, stolen: stolen(), faults: major_faults(id) }
     }
 
     /// What the machine is to blame for since `before`.
@@ -253,6 +257,7 @@ impl Account {
         };
         let others = self.others.iter().map(|(id, count)| since(count, before.others.get(id)));
         since(&self.main, Some(&before.main))
+            + since(&self.bus, Some(&before.bus))
             + others.max().unwrap_or_default()
             + self.stolen.saturating_sub(before.stolen)
     }
@@ -274,6 +279,15 @@ impl Count {
         let mut next = || Duration::from_nanos(numbers.next().unwrap_or_default());
         Self { ran: next(), waited: next() }
     }
+}
+
+/// The thread of process `id` that talks to its buses, which GLib gives this name.
+fn bus_thread(id: u32) -> Option<u32> {
+    fs::read_dir(format!("/proc/{id}/task")).ok()?.flatten().find_map(|task| {
+        let name = fs::read_to_string(task.path().join("comm")).ok()?;
+        let thread = task.file_name().to_str()?.parse().ok()?;
+        (name.trim() == "gdbus").then_some(thread)
+    })
 }
 
 /// How many pages the main thread of process `id` needed that had to be read from disk: number 12
