@@ -64,6 +64,7 @@ lint: setup
 
 bench: setup
 	@$(lab)/e2e --bench $(ARGS)
+	@[ -n '$(ARGS)' ] || $(lab)/headless cargo bench --package ui
 
 fuzz: setup
 	@PROPTEST_CASES=$${PROPTEST_CASES:-100000} $(lab)/headless cargo test --release --workspace --exclude berth-tests $(ARGS)

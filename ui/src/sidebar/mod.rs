@@ -6,7 +6,7 @@
 mod row;
 mod thumbnail;
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 
 use gettextrs::gettext;
@@ -239,23 +239,33 @@ fn offer_menu(
     menu: &gio::MenuModel,
     selection: &gtk::SingleSelection,
 ) {
-    let popover = gtk::PopoverMenu::from_model(Some(menu));
-    popover.set_parent(row);
-    popover.set_has_arrow(false);
-    popover.set_halign(gtk::Align::Start);
-    row.connect_destroy(glib::clone!(
-        #[weak]
-        popover,
-        move |_| popover.unparent()
-    ));
+    // Made when it is first wanted: it is far more widgets than the row.
+    let made: Rc<OnceCell<gtk::PopoverMenu>> = Rc::default();
+    row.connect_destroy({
+        let made = made.clone();
+        move |_| {
+            if let Some(popover) = made.get() {
+                popover.unparent();
+            }
+        }
+    });
     let open = glib::clone!(
+        #[weak]
+        row,
         #[weak]
         item,
         #[weak]
         selection,
-        #[weak]
-        popover,
+        #[strong]
+        menu,
         move |x: f64, y: f64| {
+            let popover = made.get_or_init(|| {
+                let popover = gtk::PopoverMenu::from_model(Some(&menu));
+                popover.set_parent(&row);
+                popover.set_has_arrow(false);
+                popover.set_halign(gtk::Align::Start);
+                popover
+            });
             selection.set_selected(item.position());
             popover.set_pointing_to(Some(&gdk::Rectangle::new(x as i32, y as i32, 1, 1)));
             popover.popup();
