@@ -2,13 +2,13 @@
 
 lab := tests/lab
 dev := $(lab)/dev
-# Words for a task's program: make run ARGS='--cpus 2', make e2e ARGS=grub
+# Words for a task's program: make run ARGS=build/images/demo.iso, make e2e ARGS=grub
 ARGS ?=
 
 .PHONY: help setup run test unit e2e lint bench fuzz clean distclean
 
 help:
-	@echo 'make run        boot the demo medium on this terminal (Ctrl-] leaves)'
+	@echo 'make run        build Berth and show its window'
 	@echo 'make test       run all tests: unit, then e2e'
 	@echo 'make unit       run the unit and property tests'
 	@echo 'make e2e        run the end-to-end tests, on /dev/kvm or in the lab'
@@ -26,12 +26,17 @@ run: setup
 	@mkdir -p $${XDG_DATA_HOME:-$$HOME/.local/share}/berth
 	@$(lab)/make-images demo.iso
 	@$(dev) cargo build --release --package berth
-	@$(dev) cargo run --quiet --release --package berth -- boot --iso build/images/demo.iso --memory 1G $(ARGS)
+	@if [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ]; then \
+	  INROOT_DESKTOP=1 $(dev) cargo run --quiet --release --package berth -- open $(ARGS); \
+	else \
+	  echo 'There is no display: booting the demo medium on this terminal. Ctrl-] leaves.'; \
+	  $(dev) cargo run --quiet --release --package berth -- boot --iso build/images/demo.iso --memory 1G $(ARGS); \
+	fi
 
 test: unit e2e
 
 unit: setup
-	@$(dev) cargo test --workspace --exclude berth-tests $(ARGS)
+	@$(lab)/headless cargo test --workspace --exclude berth-tests $(ARGS)
 
 e2e: setup
 	@$(lab)/e2e $(ARGS)
@@ -43,7 +48,7 @@ bench: setup
 	@$(lab)/e2e --bench $(ARGS)
 
 fuzz: setup
-	@PROPTEST_CASES=$${PROPTEST_CASES:-100000} $(dev) cargo test --release --workspace --exclude berth-tests $(ARGS)
+	@PROPTEST_CASES=$${PROPTEST_CASES:-100000} $(lab)/headless cargo test --release --workspace --exclude berth-tests $(ARGS)
 
 clean:
 	rm -rf target

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
-use crate::commands::{Result, boot, delete, list, new, run, show};
+use crate::commands::{Result, boot, clone, delete, generate, list, new, open, run, show};
 use crate::report;
 
 /// Virtual machines on the desktop.
@@ -14,28 +14,45 @@ use crate::report;
 #[command(name = "berth", version, propagate_version = true, max_term_width = 100)]
 pub(crate) struct Cli {
     #[command(subcommand)]
-    pub(crate) command: Command,
+    command: Option<Command>,
+}
+
+impl Cli {
+    /// What to do: show the window, unless something else was asked for.
+    pub(crate) fn chosen(self) -> Command {
+        self.command.unwrap_or(Command::Open(open::Open::default()))
+    }
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Open(open::Open),
     Boot(Box<boot::Boot>),
     New(Box<new::New>),
     List(list::List),
     Show(show::Show),
     Run(run::Run),
+    Clone(clone::Clone),
     Delete(delete::Delete),
+    #[command(hide = true)]
+    Completions(generate::Completions),
+    #[command(hide = true)]
+    Manual(generate::Manual),
 }
 
 impl Command {
     pub(crate) fn run(self) -> Result<report::Outcome> {
         match self {
+            Self::Open(command) => command.run(),
             Self::Boot(command) => command.run(),
             Self::New(command) => command.run(),
             Self::List(command) => command.run(),
             Self::Show(command) => command.run(),
             Self::Run(command) => command.run(),
+            Self::Clone(command) => command.run(),
             Self::Delete(command) => command.run(),
+            Self::Completions(command) => command.run(),
+            Self::Manual(command) => command.run(),
         }
     }
 }

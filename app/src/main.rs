@@ -1,8 +1,10 @@
 //! The `berth` program: reads the command line, runs one subcommand, reports how it went.
 //!
-//! What lives here: everything that touches the terminal, from options to exit status. What a
-//! machine is and does lives in `vmm-core`.
+//! What lives here: everything that touches the terminal, from options to exit status, and what
+//! the window asks of the machines (`backend`). What a machine is and does lives in `vmm-core`,
+//! the window in `ui`.
 
+mod backend;
 mod cli;
 mod commands;
 mod report;
@@ -10,6 +12,7 @@ mod screenshot;
 mod script;
 mod session;
 mod terminal;
+mod translations;
 
 use std::process::ExitCode;
 
@@ -19,7 +22,7 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(exit) => return exit,
     };
-    match arguments.command.run() {
+    match arguments.chosen().run() {
         Ok(outcome) => outcome.exit(),
         Err(error) => {
             report::failure(&*error);

@@ -50,6 +50,8 @@ pub(crate) enum SessionError {
     Machine(String),
     #[error("{0}")]
     Refused(String),
+    #[error("the guest has locked the drive; eject the medium in the guest")]
+    MediumHeld,
     #[error("the machine does not stop; it is given up")]
     Stuck,
     #[error(transparent)]
@@ -270,6 +272,7 @@ impl Session {
             }
             Event::State(State::Created | State::Running | State::Paused(_)) => {}
             Event::Refused(reason) => return Some(SessionError::Refused(reason)),
+            Event::MediumHeld { .. } => return Some(SessionError::MediumHeld),
             Event::Warning(warning) => report::message(&warning),
             Event::Reset | Event::Medium { .. } | Event::Leds(_) => {}
             Event::Statistics(_) => {

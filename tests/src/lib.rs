@@ -7,6 +7,7 @@
 
 mod bench;
 mod debian;
+pub mod desktop;
 mod image;
 mod memory;
 mod process;

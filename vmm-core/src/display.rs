@@ -35,7 +35,8 @@ pub struct Frame {
     /// `width * height * 4` bytes.
     pub pixels: Vec<u8>,
     /// What the display had drawn when this frame was last brought up to date; 0 for a new frame.
-    pub(crate) generation: u64,
+    /// It is the display's to read and write: viewers leave it alone.
+    pub generation: u64,
 }
 
 impl Frame {

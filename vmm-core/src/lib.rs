@@ -18,6 +18,7 @@ pub mod firmware;
 pub mod interrupt;
 pub mod kvm;
 pub mod machine;
+pub mod media;
 pub mod memory;
 pub mod pci;
 pub mod request;

@@ -1,11 +1,14 @@
 //! The subcommands, one a file, and what several of them share.
 
 pub(crate) mod boot;
+pub(crate) mod clone;
 pub(crate) mod delete;
 pub(crate) mod disk;
+pub(crate) mod generate;
 pub(crate) mod hardware;
 pub(crate) mod list;
 pub(crate) mod new;
+pub(crate) mod open;
 pub(crate) mod run;
 pub(crate) mod show;
 
@@ -19,8 +22,10 @@ use crate::report::printable;
 pub(crate) type Result<T, E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
 
 /// The machines of this user.
-fn store() -> Result<Store> {
-    Ok(Store::open(Store::default_root()?))
+pub(crate) fn store() -> Result<Store> {
+    let store = Store::open(Store::default_root()?);
+    store.recover();
+    Ok(store)
 }
 
 /// Writes `lines` to standard output.

@@ -25,11 +25,11 @@ pub(crate) struct Run {
 impl Run {
     pub(crate) fn run(self) -> Result<Outcome> {
         let vm = store()?.load(&self.name)?;
-        let _running = vm.lock()?;
+        let lock = vm.lock()?;
         let config = vm.machine_config();
         let is_optical = |drive: &DriveConfig| matches!(drive, DriveConfig::Optical { .. });
         let optical = config.drives.iter().position(is_optical);
-        let machine = Machine::new(&config)?;
+        let machine = Machine::holding(&config, lock)?;
         Ok(Session::new(machine, optical, &self.script)?.run()?)
     }
 }

@@ -168,15 +168,23 @@ fn check_backing(path: &Path, backing: &Backing) -> Result<(), ImageError> {
     })
 }
 
-fn check_space(path: &Path, needed: u64) -> Result<(), ImageError> {
-    let found = rustix::fs::statvfs(directory(path))
-        .map_err(|error| ImageError::opening(path, true, error.into()))?;
-    let free = found.f_bavail.saturating_mul(found.f_frsize);
-    if needed > free {
+pub(super) fn check_space(path: &Path, needed: u64) -> Result<(), ImageError> {
+    let free =
+        free_space(directory(path)).map_err(|error| ImageError::opening(path, true, error))?;
+    if needed > free.0 {
         let path = path.to_path_buf();
-        return Err(ImageError::NoSpace { path, needed: Bytes(needed), free: Bytes(free) });
+        return Err(ImageError::NoSpace { path, needed: Bytes(needed), free });
     }
     Ok(())
+}
+
+/// What is left for this user on the file system of `folder`.
+///
+/// # Errors
+/// When the system does not say, as when there is no such folder.
+pub fn free_space(folder: &Path) -> io::Result<Bytes> {
+    let found = rustix::fs::statvfs(folder)?;
+    Ok(Bytes(found.f_bavail.saturating_mul(found.f_frsize)))
 }
 
 fn directory(path: &Path) -> &Path {
@@ -208,8 +216,8 @@ fn report(progress: Progress<'_>, done: u64, all: Bytes) -> Result<(), ImageErro
 }
 
 /// A file that is deleted unless it is finished.
-struct NewFile {
-    file: Arc<HostFile>,
+pub(super) struct NewFile {
+    pub(super) file: Arc<HostFile>,
     /// What it is called while it is being made.
     temporary: PathBuf,
     /// What it is to be called.
@@ -218,7 +226,7 @@ struct NewFile {
 }
 
 impl NewFile {
-    fn create(path: &Path) -> Result<Self, ImageError> {
+    pub(super) fn create(path: &Path) -> Result<Self, ImageError> {
         // So that several threads of one process can make images at once.
         static SERIAL: AtomicU32 = AtomicU32::new(0);
 
@@ -245,7 +253,7 @@ impl NewFile {
         Ok(Self { file: Arc::new(file), temporary, path: path.to_path_buf(), finished: false })
     }
 
-    fn failed(&self, source: io::Error) -> ImageError {
+    pub(super) fn failed(&self, source: io::Error) -> ImageError {
         let path = self.path.clone();
         match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
@@ -260,7 +268,7 @@ impl NewFile {
     }
 
     /// Brings the file to the disk and gives it its name.
-    fn finish(mut self) -> Result<(), ImageError> {
+    pub(super) fn finish(mut self) -> Result<(), ImageError> {
         self.file.sync().map_err(|error| self.failed(error))?;
         rename_new(&self.temporary, &self.path).map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => ImageError::Exists(self.path.clone()),

@@ -198,6 +198,9 @@ pub enum ImageError {
     /// A disk on top of another cannot be preallocated.
     #[error("a disk with a backing file cannot be preallocated; leave out one of the two")]
     PreallocatedOverlay,
+    /// A block device, of which there cannot be a second.
+    #[error("“{}” is a device, which cannot be copied; take it out of the machine first", .0.display())]
+    CopyDevice(PathBuf),
     /// A disk with internal snapshots cannot grow.
     #[error(
         "“{}” has internal snapshots and cannot grow; delete them with “qemu-img snapshot -d”",
@@ -234,7 +237,7 @@ impl ImageError {
     }
 
     /// For `map_err`: the system refused `action` on `path`.
-    pub(super) fn io(path: &Path, action: &'static str) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn io(path: &Path, action: &'static str) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_path_buf();
         move |source| Self::Io { path, action, source }
     }

@@ -21,7 +21,7 @@ const MAX_VECTORS: usize = 1024;
 
 /// An open image file.
 #[derive(Debug)]
-pub(super) struct HostFile {
+pub(crate) struct HostFile {
     file: File,
     path: PathBuf,
     writable: bool,
@@ -100,12 +100,12 @@ impl HostFile {
         })
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// Length in bytes.
-    pub(super) fn len(&self) -> u64 {
+    pub(crate) fn len(&self) -> u64 {
         self.len.load(Ordering::Acquire)
     }
 
@@ -130,7 +130,7 @@ impl HostFile {
     }
 
     /// Fills `buffer` from `offset`, with zeroes beyond the end of the file.
-    pub(super) fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+    pub(crate) fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         let mut done = 0;
         while done < buffer.len() {
             match self.file.read_at(&mut buffer[done..], offset + done as u64) {
@@ -231,6 +231,60 @@ impl HostFile {
             .map_err(unsupported)?;
         self.len.fetch_max(end, Ordering::AcqRel);
         Ok(())
+    }
+
+    /// The next stretch of data at or behind `offset`, from where to where; `None` when there is
+    /// none. A file system that knows no holes takes all for data.
+    pub(super) fn next_data(&self, offset: u64) -> io::Result<Option<(u64, u64)>> {
+        use rustix::fs::{SeekFrom, seek};
+        let len = self.len();
+        if offset >= len {
+            return Ok(None);
+        }
+        let start = match seek(&self.file, SeekFrom::Data(offset)) {
+            Ok(start) => start,
+            Err(rustix::io::Errno::NXIO) => return Ok(None),
+            Err(rustix::io::Errno::INVAL) => return Ok(Some((offset, len))),
+            Err(error) => return Err(error.into()),
+        };
+        let end = seek(&self.file, SeekFrom::Hole(start))?;
+        Ok((start < len).then_some((start, end.min(len))))
+    }
+
+    /// Makes this file, which is new, share all blocks of `source` until one of them is written.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::Unsupported`] when the file system cannot, or there are two.
+    pub(super) fn share_blocks(&self, source: &Self) -> io::Result<()> {
+        self.change(|| retry(|| rustix::fs::ioctl_ficlone(&self.file, &source.file))).map_err(
+            |error| match error.raw_os_error() {
+                Some(libc::EXDEV | libc::EPERM | libc::EBADF) => io::ErrorKind::Unsupported.into(),
+                _ => unsupported(error),
+            },
+        )?;
+        self.len.store(source.len(), Ordering::Release);
+        Ok(())
+    }
+
+    /// Copies at most `len` bytes at `offset` of `source` to the same place of this file, without
+    /// moving them through this process. How many were copied; 0 at the end of `source`.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::Unsupported`] when the kernel cannot do it between these files.
+    pub(super) fn copy_range(&self, source: &Self, offset: u64, len: u64) -> io::Result<u64> {
+        let len = usize::try_from(len).unwrap_or(usize::MAX);
+        let (mut from, mut to) = (offset, offset);
+        self.change(|| {
+            retry(|| {
+                let (from, to) = (Some(&mut from), Some(&mut to));
+                rustix::fs::copy_file_range(&source.file, from, &self.file, to, len)
+            })
+        })
+        .map(|copied| copied as u64)
+        .map_err(|error| match error.raw_os_error() {
+            Some(libc::EXDEV | libc::EPERM | libc::EBADF) => io::ErrorKind::Unsupported.into(),
+            _ => unsupported(error),
+        })
     }
 
     /// Sets the length; for files nobody else uses.

@@ -25,6 +25,8 @@ pub struct ImageInfo {
     pub cluster_size: Option<Bytes>,
     /// Number of internal snapshots.
     pub snapshots: u32,
+    /// What this image calls the one beneath; relative names are looked for beside it.
+    pub backing_name: Option<PathBuf>,
     /// The images beneath, topmost first.
     pub backing: Vec<ImageInfo>,
 }
@@ -91,6 +93,7 @@ fn look(file: HostFile, format: Option<Format>) -> Result<(ImageInfo, Option<Nex
         actual_size: Bytes(actual),
         cluster_size: None,
         snapshots: 0,
+        backing_name: None,
         backing: Vec::new(),
     };
     match format {
@@ -120,6 +123,7 @@ fn look(file: HostFile, format: Option<Format>) -> Result<(ImageInfo, Option<Nex
                 None => None,
             };
             let backing = resolve_backing(&path, &name).map_err(beneath)?;
+            info.backing_name = Some(name.strip_prefix("file:").unwrap_or(&name).into());
             Ok((info, Some((backing, format))))
         }
     }

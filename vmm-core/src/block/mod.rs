@@ -7,6 +7,7 @@
 //! [`info`] looks at them. What is wrong with an image is an [`ImageError`]; what goes wrong with
 //! the host while a guest writes is a [`DiskFault`].
 
+pub mod copy;
 pub mod create;
 pub mod info;
 
@@ -20,7 +21,7 @@ mod guest;
 mod host_file;
 mod image;
 mod lock;
-mod optical;
+pub(crate) mod optical;
 mod qcow2;
 mod storage;
 #[cfg(test)]
@@ -33,6 +34,7 @@ pub use engine::FaultSink;
 pub use error::ImageError;
 pub use fault::{DiskFault, FaultKind};
 pub use format::ParseFormatError;
+pub(crate) use host_file::HostFile;
 pub use image::{DiskOptions, MAX_BACKING_FILES, MAX_DISK_SIZE};
 pub use optical::OpticalMedium;
 pub use qcow2::Qcow2Error;

@@ -30,8 +30,7 @@ impl OpticalMedium {
     /// # Errors
     /// When the file is no ISO image, is truncated, or cannot be read.
     pub fn open(path: &Path, ram: Arc<GuestRam>) -> Result<Arc<Self>, ImageError> {
-        let file = HostFile::open(path, Access::Read)?;
-        check(&file)?;
+        let file = open(path, Access::Read)?;
         // Reads report their failures to the guest, so nothing is ever parked; a panic is.
         let shown = path.to_path_buf();
         let on_fault = move |fault| {
@@ -59,6 +58,20 @@ impl BlockDevice for OpticalMedium {
     fn drain(&self) {
         self.engine.drain();
     }
+}
+
+/// Opens the ISO image at `path` to look at it, also while machines use it.
+///
+/// # Errors
+/// The same as when a machine opens it, but for being in use.
+pub(crate) fn peek(path: &Path) -> Result<HostFile, ImageError> {
+    open(path, Access::Peek)
+}
+
+fn open(path: &Path, access: Access) -> Result<HostFile, ImageError> {
+    let file = HostFile::open(path, access)?;
+    check(&file)?;
+    Ok(file)
 }
 
 /// Checks that `file` is a whole medium.

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use super::model::Invalid;
+use crate::block::ImageError;
 
 /// Why a definition cannot be read, written or used.
 #[derive(Debug, Error)]
@@ -55,12 +56,35 @@ pub enum DefinitionError {
         #[source]
         source: io::Error,
     },
+    /// An image file cannot be copied.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// A disk image that would not find the one beneath it from another folder.
+    #[error(
+        "“{}” lies on “{}”, which a copy elsewhere would not find; make it independent with \
+         “qemu-img convert -O qcow2”", .image.display(), .backing.display()
+    )]
+    Backing {
+        /// The image.
+        image: PathBuf,
+        /// What it calls the one beneath.
+        backing: PathBuf,
+    },
     /// What a new machine's folder should be filled with could not be made.
     #[error(transparent)]
     Fill(Box<dyn StdError + Send + Sync>),
 }
 
 impl DefinitionError {
+    /// Whether it is none: whoever wanted it took the wish back.
+    pub fn is_cancelled(&self) -> bool {
+        match self {
+            Self::Image(error) => matches!(error, ImageError::Cancelled),
+            Self::Fill(error) => matches!(error.downcast_ref(), Some(ImageError::Cancelled)),
+            _ => false,
+        }
+    }
+
     /// An [`DefinitionError::Io`] about `path`, for `map_err`.
     pub(super) fn io(
         action: &'static str,

@@ -7,7 +7,7 @@ pub(super) const DEFINITION: &str = "machine.toml";
 /// The variables of the UEFI firmware.
 pub(super) const VARIABLES: &str = "VARS.fd";
 /// What the firmware and the machine had to say.
-pub(super) const LOG: &str = "berth.log";
+pub const LOG: &str = "berth.log";
 /// Locked while the machine runs.
 pub(super) const LOCK: &str = "lock";
 /// In the store: locked while it changes.
@@ -16,6 +16,8 @@ pub(super) const STORE_LOCK: &str = ".lock";
 pub(super) const NEW: &str = ".new-";
 /// In the store: begins the folder of a machine being deleted.
 pub(super) const TRASH: &str = ".trash-";
+/// In the store: begins the folder that holds a machine which can still be brought back.
+pub(super) const DISCARDED: &str = ".discarded-";
 
 /// The longest folder name, in bytes: far below the 255 of common file systems, so that a counter
 /// fits behind it.

@@ -1,7 +1,7 @@
 //! The folder of all machines.
 
 use std::error::Error as StdError;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::document;
 use super::error::DefinitionError;
 use super::file;
-use super::folder::{DEFINITION, LOCK, NEW, STORE_LOCK, TRASH, candidates, slug};
+use super::folder::{DEFINITION, DISCARDED, LOCK, NEW, STORE_LOCK, TRASH, candidates, slug};
 use super::lock::{self, VmLock};
 use super::model::Definition;
 use super::vm::Vm;
@@ -22,7 +22,7 @@ use super::vm::Vm;
 /// A folder of machines. Several processes may use it at once.
 #[derive(Debug, Clone)]
 pub struct Store {
-    root: PathBuf,
+    pub(super) root: PathBuf,
 }
 
 /// One machine in a list.
@@ -38,6 +38,11 @@ impl Store {
     /// The store at `root`, which is made when the first machine is.
     pub fn open(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
+    }
+
+    /// The folder of all machines.
+    pub fn root(&self) -> &Path {
+        &self.root
     }
 
     /// `$XDG_DATA_HOME/berth`, by default `~/.local/share/berth`.
@@ -103,6 +108,14 @@ impl Store {
         Err(damaged.unwrap_or_else(|| DefinitionError::NotFound(name.to_owned())))
     }
 
+    /// The machine in the folder called `folder`.
+    ///
+    /// # Errors
+    /// What is wrong with its definition, or that there is none.
+    pub fn open_folder(&self, folder: &OsStr) -> Result<Vm, DefinitionError> {
+        Vm::read(&self.root.join(folder))
+    }
+
     /// Adds a machine. `fill` makes the files that belong to it in the folder it is given, which
     /// gets its final name only when everything is there and on disk: there is the whole machine,
     /// or none, whenever this ends.
@@ -115,16 +128,26 @@ impl Store {
         definition: &Definition,
         fill: impl FnOnce(&Path) -> Result<(), Box<dyn StdError + Send + Sync>>,
     ) -> Result<Vm, DefinitionError> {
-        definition.validate()?;
         let text = document::write(definition)?;
+        self.add(definition, &text, |folder| fill(folder).map_err(DefinitionError::Fill))
+    }
+
+    /// Adds a machine that `text` defines as `definition` says.
+    pub(super) fn add(
+        &self,
+        definition: &Definition,
+        text: &str,
+        fill: impl FnOnce(&Path) -> Result<(), DefinitionError>,
+    ) -> Result<Vm, DefinitionError> {
+        definition.validate()?;
         let draft = {
             let _store = self.lock()?;
             self.check_name(definition, None)?;
             self.sweep();
             Draft::make(&self.root)?
         };
-        fill(&draft.folder).map_err(DefinitionError::Fill)?;
-        file::replace(&draft.folder, &text)?;
+        fill(&draft.folder)?;
+        file::replace(&draft.folder, text)?;
         let _store = self.lock()?;
         // Somebody may have taken the name meanwhile.
         self.check_name(definition, None)?;
@@ -161,14 +184,25 @@ impl Store {
         fs::remove_dir_all(&trash).map_err(DefinitionError::io("delete", &trash))
     }
 
+    /// Mends what processes that were killed have left: discarded machines come back, half made
+    /// and half deleted ones go. Best called when a program starts.
+    pub fn recover(&self) {
+        // A store that nobody uses yet is not made for this.
+        if self.root.is_dir()
+            && let Ok(_store) = self.lock()
+        {
+            self.sweep();
+        }
+    }
+
     /// Keeps others from changing the store.
-    fn lock(&self) -> Result<VmLock, DefinitionError> {
+    pub(super) fn lock(&self) -> Result<VmLock, DefinitionError> {
         make_folder(&self.root, true).map_err(DefinitionError::io("create", &self.root))?;
         let path = self.root.join(STORE_LOCK);
         lock::lock(&path).map_err(DefinitionError::io("lock", &path))
     }
 
-    fn check_name(
+    pub(super) fn check_name(
         &self,
         definition: &Definition,
         but: Option<&Path>,
@@ -181,13 +215,17 @@ impl Store {
         if taken { Err(DefinitionError::Exists(definition.name.to_string())) } else { Ok(()) }
     }
 
-    /// Removes what processes that were killed have left. The store must be locked. Nothing that
-    /// goes wrong here is in anybody's way.
+    /// Removes what processes that were killed have left, but for what they had only discarded:
+    /// that comes back. The store must be locked. Nothing that goes wrong here is in anybody's way.
     fn sweep(&self) {
         let Ok(listing) = fs::read_dir(&self.root) else { return };
         for entry in listing.flatten() {
             let name = entry.file_name();
             let name = name.as_bytes();
+            if name.starts_with(DISCARDED.as_bytes()) {
+                self.bring_back_abandoned(&entry.path());
+                continue;
+            }
             if !name.starts_with(NEW.as_bytes()) && !name.starts_with(TRASH.as_bytes()) {
                 continue;
             }
@@ -252,7 +290,7 @@ impl Drop for Draft {
 }
 
 /// Makes a folder for its owner alone, as disks are nobody else's business.
-fn make_folder(path: &Path, may_exist: bool) -> io::Result<()> {
+pub(super) fn make_folder(path: &Path, may_exist: bool) -> io::Result<()> {
     DirBuilder::new().mode(0o700).recursive(may_exist).create(path)
 }
 

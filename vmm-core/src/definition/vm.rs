@@ -38,6 +38,11 @@ impl Vm {
         &self.folder
     }
 
+    /// What stood in the file when it was read.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// What the definition said.
     pub fn definition(&self) -> &Definition {
         &self.definition

@@ -16,6 +16,8 @@ pub enum FirmwareError {
         kind: FirmwareKind,
         /// What to do about it.
         hint: String,
+        /// What to type to install it, where the distribution is known.
+        command: Option<&'static str>,
     },
     /// The image is there but cannot be read.
     #[error("the firmware {} cannot be read", path.display())]

@@ -43,13 +43,18 @@ fn command(os_release: &str, kind: FirmwareKind) -> Option<&'static str> {
     })
 }
 
-/// A sentence that says how to get `kind` on the system under `root`.
-pub(super) fn hint(root: &Path, kind: FirmwareKind) -> String {
+/// What to type to install `kind` on the system under `root`, where that is known.
+pub(super) fn install_command(root: &Path, kind: FirmwareKind) -> Option<&'static str> {
     let os_release = ["etc/os-release", "usr/lib/os-release"]
         .iter()
         .find_map(|name| std::fs::read_to_string(root.join(name)).ok())
         .unwrap_or_default();
-    match (command(&os_release, kind), kind) {
+    command(&os_release, kind)
+}
+
+/// What to do to get `kind`, given the command that installs it.
+pub(super) fn hint(command: Option<&str>, kind: FirmwareKind) -> String {
+    match (command, kind) {
         (Some(command), _) => format!("install it with: {command}"),
         (None, FirmwareKind::Bios) => {
             "install your distribution's SeaBIOS package, often called “seabios”".into()

@@ -137,7 +137,10 @@ impl SearchPath {
             FirmwareKind::Bios => self.bios(),
             FirmwareKind::Uefi => self.uefi(),
         };
-        let missing = || FirmwareError::Missing { kind, hint: package::hint(&self.root, kind) };
+        let missing = || {
+            let command = package::install_command(&self.root, kind);
+            FirmwareError::Missing { kind, hint: package::hint(command, kind), command }
+        };
         found.unwrap_or_else(|| Err(missing()))
     }
 

@@ -18,7 +18,7 @@ pub use coalesced::CoalescedRing;
 pub use cpuid::Processor;
 pub use state::{ChipsetState, VcpuState};
 pub use vcpu::{Exit, KickHandle, Vcpu, prepare_kicks};
-pub use vm::Vm;
+pub use vm::{Vm, check};
 
 use std::io;
 

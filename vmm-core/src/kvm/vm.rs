@@ -47,28 +47,42 @@ pub struct Vm {
     initial: ChipsetState,
 }
 
+/// Opens `/dev/kvm` and sees whether it will do.
+fn open() -> Result<Kvm, KvmError> {
+    let kvm = Kvm::new().map_err(|error| {
+        let source = std::io::Error::from(error);
+        match source.kind() {
+            ErrorKind::NotFound => KvmError::Absent,
+            ErrorKind::PermissionDenied => KvmError::Forbidden,
+            // A node without a driver behind it: ENODEV, ENXIO.
+            _ if matches!(error.errno(), libc::ENODEV | libc::ENXIO) => KvmError::Absent,
+            _ => KvmError::Refused { action: "open /dev/kvm", source },
+        }
+    })?;
+    if kvm.get_api_version() != 12 {
+        return Err(KvmError::Lacks("API version 12"));
+    }
+    if let Some((_, name)) = REQUIRED.iter().find(|(cap, _)| !kvm.check_extension(*cap)) {
+        return Err(KvmError::Lacks(name));
+    }
+    Ok(kvm)
+}
+
+/// Whether machines can be made here at all.
+///
+/// # Errors
+/// When KVM is absent, forbidden or too old.
+pub fn check() -> Result<(), KvmError> {
+    open().map(drop)
+}
+
 impl Vm {
     /// Opens `/dev/kvm` and makes a VM with PIC, I/O APIC and interval timer.
     ///
     /// # Errors
     /// When KVM is absent, forbidden, too old, or fails.
     pub fn new() -> Result<Self, KvmError> {
-        let kvm = Kvm::new().map_err(|error| {
-            let source = std::io::Error::from(error);
-            match source.kind() {
-                ErrorKind::NotFound => KvmError::Absent,
-                ErrorKind::PermissionDenied => KvmError::Forbidden,
-                // A node without a driver behind it: ENODEV, ENXIO.
-                _ if matches!(error.errno(), libc::ENODEV | libc::ENXIO) => KvmError::Absent,
-                _ => KvmError::Refused { action: "open /dev/kvm", source },
-            }
-        })?;
-        if kvm.get_api_version() != 12 {
-            return Err(KvmError::Lacks("API version 12"));
-        }
-        if let Some((_, name)) = REQUIRED.iter().find(|(cap, _)| !kvm.check_extension(*cap)) {
-            return Err(KvmError::Lacks(name));
-        }
+        let kvm = open()?;
         let fd = kvm.create_vm().or_refused("create a VM")?;
         fd.set_identity_map_address(IDENTITY_MAP).or_refused("place the identity map")?;
         fd.set_tss_address(TSS).or_refused("place the task state segment")?;

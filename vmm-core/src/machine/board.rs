@@ -10,6 +10,7 @@ use super::drives::Drives;
 use super::error::MachineError;
 use super::firmware_files::Bridges;
 use super::log::Log;
+use super::media::Medium;
 use super::message::{DiskStatistics, KeyEvent, PointerEvent};
 use super::start::Start;
 use super::supervisor::Order;
@@ -18,7 +19,7 @@ use crate::boot::InitialRegisters;
 use crate::bus::{Bus, BusDevice};
 use crate::chipset::{self, HostBridge, LpcBridge, PirqRouter};
 use crate::clock::VmClock;
-use crate::devices::ahci::Ahci;
+use crate::devices::ahci::{Ahci, MediumLocked};
 use crate::devices::debug_console::{DEBUG_PORT, DebugConsole};
 use crate::devices::fw_cfg::FwCfg;
 use crate::devices::i8042::{self, Buttons, I8042, KeyCode};
@@ -275,13 +276,19 @@ impl Board {
         self.keyboard.pointer(event.dx, event.dy, event.wheel.saturating_neg(), buttons);
     }
 
-    pub(super) fn change_medium(
+    /// As [`Drives::open_medium`].
+    pub(super) fn open_medium(&self, drive: usize, path: Option<&Path>) -> Result<Medium, String> {
+        self.drives.open_medium(drive, path)
+    }
+
+    /// As [`Drives::insert`].
+    pub(super) fn insert(
         &self,
         drive: usize,
-        medium: Option<&Path>,
+        medium: &Medium,
         force: bool,
-    ) -> Result<(), String> {
-        self.drives.change_medium(&self.ahci, drive, medium, force)
+    ) -> Result<(), MediumLocked> {
+        self.drives.insert(&self.ahci, drive, medium, force)
     }
 
     pub(super) fn take_ejected(&self, drive: usize) -> bool {

@@ -8,10 +8,11 @@ use parking_lot::Mutex;
 
 use super::config::DriveConfig;
 use super::error::MachineError;
+use super::media::Medium;
 use super::message::DiskStatistics;
 use super::supervisor::Order;
 use crate::block::{BlockDevice, Disk, DiskFault, DiskOptions, OpticalMedium};
-use crate::devices::ahci::{self, Ahci, Identity};
+use crate::devices::ahci::{self, Ahci, Identity, MediumLocked};
 use crate::memory::GuestRam;
 
 /// What the machine knows of a drive.
@@ -44,35 +45,38 @@ impl Drives {
         Ok((Self { drives, ram: ram.clone() }, plugs))
     }
 
-    /// Puts `path` into optical drive `index`, or empties it; with `force` even when the guest
-    /// has locked the tray. An error is a sentence for the user.
-    pub(super) fn change_medium(
+    /// Opens what is to be put into optical drive `index`. An error is a sentence for the user.
+    pub(super) fn open_medium(&self, index: usize, path: Option<&Path>) -> Result<Medium, String> {
+        match self.drives.get(index) {
+            Some(Drive::Optical(_)) => Medium::open(path, &self.ram),
+            _ => Err(format!("Drive {index} takes no media.")),
+        }
+    }
+
+    /// Puts `medium` into optical drive `index` in place of what is there; with `force` even when
+    /// the guest has locked the tray.
+    ///
+    /// # Errors
+    /// When the guest has locked the tray. It has been asked to open it.
+    pub(super) fn insert(
         &self,
         ahci: &Ahci,
         index: usize,
-        path: Option<&Path>,
+        medium: &Medium,
         force: bool,
-    ) -> Result<(), String> {
+    ) -> Result<(), MediumLocked> {
         let (Some(Drive::Optical(current)), Some(drive)) =
             (self.drives.get(index), ahci.optical(index))
         else {
-            return Err(format!("Drive {index} takes no media."));
+            // No medium is opened for any other.
+            return Ok(());
         };
-        let medium = path
-            .map(|path| OpticalMedium::open(path, self.ram.clone()))
-            .transpose()
-            .map_err(|error| format!("{error}."))?
-            .map(|medium| medium as Arc<dyn BlockDevice>);
         if force {
-            drive.force_medium(medium);
+            drive.force_medium(medium.image.clone());
         } else {
-            drive.change_medium(medium).map_err(|_| {
-                "The guest has locked the drive. It was asked to give the medium free; eject it \
-                 in the guest, or force the change."
-                    .to_owned()
-            })?;
+            drive.change_medium(medium.image.clone())?;
         }
-        *current.lock() = path.map(Path::to_path_buf);
+        current.lock().clone_from(&medium.path);
         Ok(())
     }
 

@@ -19,7 +19,8 @@ pub enum Command {
     PowerOff,
     /// Press the reset button.
     Reset,
-    /// Put another medium into an optical drive, or none.
+    /// Put another medium into an optical drive, or none. A guest that has locked the tray is
+    /// asked to open it and has some seconds to do so.
     ChangeMedium {
         /// Index of the drive in the configuration.
         drive: usize,
@@ -106,6 +107,12 @@ pub enum Event {
     Reset,
     /// A command could not be carried out; the text says why.
     Refused(String),
+    /// A medium was not changed: the guest has locked the drive, and did not open it when asked
+    /// to, or is paused. [`Command::ChangeMedium`] with `force` takes no notice of that.
+    MediumHeld {
+        /// Index of the drive.
+        drive: usize,
+    },
     /// Something is wrong that the machine can live with; the text says what, in a sentence.
     Warning(String),
     /// The medium of an optical drive changed, by command or because the guest ejected it.

@@ -10,6 +10,7 @@ mod drives;
 mod error;
 mod firmware_files;
 mod log;
+mod media;
 mod message;
 mod start;
 mod subscribers;
@@ -82,6 +83,18 @@ impl Machine {
     /// # Errors
     /// When the configuration is not possible here; nothing is left behind.
     pub fn new(config: &MachineConfig) -> Result<Self, MachineError> {
+        Self::holding(config, ())
+    }
+
+    /// As [`Self::new`], with something to keep for as long as the machine has its files, such as
+    /// the lock on its definition: dropped before anybody hears that the machine is over.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn holding(
+        config: &MachineConfig,
+        held: impl Send + 'static,
+    ) -> Result<Self, MachineError> {
         config.check()?;
         let (orders, order_receiver) = unbounded();
         let (commands, command_receiver) = unbounded();
@@ -102,7 +115,8 @@ impl Machine {
             commands: command_receiver,
             command_sender: commands.clone(),
         };
-        let supervisor = Supervisor::new(channels, subscribers.clone(), vcpus, board);
+        let supervisor =
+            Supervisor::new(channels, subscribers.clone(), vcpus, board, Box::new(held));
         supervisor.power_on_state()?;
         let on_panic = {
             let subscribers = subscribers.clone();

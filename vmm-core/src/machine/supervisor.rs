@@ -1,5 +1,7 @@
 //! The thread that lives a machine's life: it takes orders one at a time and owns all the rest.
 
+use std::any::Any;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -8,6 +10,7 @@ use futures_lite::future::{block_on, or};
 
 use super::board::Board;
 use super::error::MachineError;
+use super::media::{MediaChanges, Medium};
 use super::message::{Command, Event, PauseReason, State, Statistics, StopReason};
 use super::subscribers::Subscribers;
 use super::typist::Typist;
@@ -42,6 +45,8 @@ pub(super) enum Order {
     Tick,
     /// Time to type on.
     Type,
+    /// A guest had time enough to open a tray.
+    TrayTimeout,
     /// The machine is dropped.
     End,
 }
@@ -64,9 +69,12 @@ pub(super) struct Supervisor {
     board: Board,
     tick: Timer,
     typist: Typist,
+    media: MediaChanges,
     started: Option<Instant>,
     /// When the first of the latest triple faults was, and how many there were since.
     triple_faults: Option<(Instant, u32)>,
+    /// Somebody's, to be dropped last.
+    _held: Box<dyn Any + Send>,
 }
 
 pub(super) struct Channels {
@@ -82,6 +90,7 @@ impl Supervisor {
         subscribers: Arc<Subscribers>,
         vcpus: VcpuGroup,
         board: Board,
+        held: Box<dyn Any + Send>,
     ) -> Self {
         let orders = channels.order_sender;
         let send = move |order| {
@@ -92,7 +101,11 @@ impl Supervisor {
             let send = send.clone();
             move || send(Order::Tick)
         });
-        let typist = Typist::new(board.timers.timer(move || send(Order::Type)));
+        let typist = Typist::new(board.timers.timer({
+            let send = send.clone();
+            move || send(Order::Type)
+        }));
+        let media = MediaChanges::new(board.timers.timer(move || send(Order::TrayTimeout)));
         Self {
             orders: channels.orders,
             commands: channels.commands,
@@ -103,8 +116,10 @@ impl Supervisor {
             board,
             tick,
             typist,
+            media,
             started: None,
             triple_faults: None,
+            _held: held,
         }
     }
 
@@ -164,9 +179,7 @@ impl Supervisor {
                 None
             }
             Order::TrayOpened { drive } => {
-                if self.board.take_ejected(drive) {
-                    self.subscribers.tell(&Event::Medium { drive, medium: None });
-                }
+                self.tray_opened(drive);
                 None
             }
             Order::Leds(leds) => {
@@ -191,6 +204,10 @@ impl Supervisor {
                 }
                 None
             }
+            Order::TrayTimeout => {
+                self.tray_timeout();
+                None
+            }
             Order::End => Some(StopReason::Requested),
         }
     }
@@ -208,10 +225,7 @@ impl Supervisor {
             (Command::Reset, State::Running | State::Paused(_)) => return self.reset(),
             (Command::Shutdown, State::Running) => self.board.press_power_button(),
             (Command::ChangeMedium { drive, medium, force }, _) => {
-                match self.board.change_medium(drive, medium.as_deref(), force) {
-                    Ok(()) => self.subscribers.tell(&Event::Medium { drive, medium }),
-                    Err(why) => self.refuse(why),
-                }
+                self.change_medium(drive, medium.as_deref(), force);
             }
             (Command::Keys(keys), State::Running) => {
                 for key in keys {
@@ -257,8 +271,58 @@ impl Supervisor {
             return Some(StopReason::Failed(error.to_string()));
         }
         self.board.retry_disks();
+        self.media.start_over();
         self.go();
         None
+    }
+
+    fn change_medium(&mut self, drive: usize, path: Option<&Path>, force: bool) {
+        let medium = match self.board.open_medium(drive, path) {
+            Ok(medium) => medium,
+            Err(why) => return self.refuse(why),
+        };
+        self.media.forget(drive);
+        if self.board.insert(drive, &medium, force).is_ok() {
+            self.tell_medium(drive, medium);
+        } else if self.state() == State::Running {
+            self.media.wait(drive, medium);
+        } else {
+            // It cannot open it while it stands still.
+            self.subscribers.tell(&Event::MediumHeld { drive });
+        }
+    }
+
+    fn tray_opened(&mut self, drive: usize) {
+        if let Some(medium) = self.media.take(drive) {
+            // The guest has let go of what was there, even if the tray is closed again by now.
+            self.force_medium(drive, medium);
+        } else if self.board.take_ejected(drive) {
+            self.tell_medium(drive, Medium::default());
+        }
+    }
+
+    fn tray_timeout(&mut self) {
+        if self.state() != State::Running {
+            // Going on, the guest has all its time again.
+            return;
+        }
+        for (drive, medium) in self.media.expired() {
+            // It may have unlocked the tray without opening it.
+            match self.board.insert(drive, &medium, false) {
+                Ok(()) => self.tell_medium(drive, medium),
+                Err(_) => self.subscribers.tell(&Event::MediumHeld { drive }),
+            }
+        }
+    }
+
+    fn force_medium(&self, drive: usize, medium: Medium) {
+        // Force never meets a lock.
+        let _ = self.board.insert(drive, &medium, true);
+        self.tell_medium(drive, medium);
+    }
+
+    fn tell_medium(&self, drive: usize, medium: Medium) {
+        self.subscribers.tell(&Event::Medium { drive, medium: medium.path });
     }
 
     fn reset(&mut self) -> Option<StopReason> {
@@ -266,6 +330,9 @@ impl Supervisor {
         if let Err(error) = self.power_on_state() {
             let text = format!("The machine cannot be started again: {error}.");
             return Some(StopReason::Failed(text));
+        }
+        for (drive, medium) in self.media.take_all() {
+            self.force_medium(drive, medium);
         }
         self.subscribers.tell(&Event::Reset);
         if self.state() == State::Running {

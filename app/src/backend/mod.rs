@@ -1,0 +1,257 @@
+//! The machines of this user, as the window asks for them.
+//!
+//! What lives here: `ui`'s narrow interface, done with `vmm-core` on worker threads. What does
+//! not: the window.
+
+mod disks;
+mod host;
+mod media;
+mod running;
+
+use std::collections::{HashMap, VecDeque};
+use std::error::Error as StdError;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use gettextrs::gettext;
+use gtk::{gio, glib};
+use parking_lot::Mutex;
+use ui::backend::{
+    Backend, DiskFacts, Failure, Host, Inspected, Listed, NewMachine, Problem, Progress, Running,
+    Storage, Task, VmId,
+};
+use vmm_core::block::create::{Preallocation, create_qcow2, grow};
+use vmm_core::block::{Format, info};
+use vmm_core::definition::{Definition, DefinitionError, Discarded, Name, Store, Vm};
+use vmm_core::machine::Machine;
+use vmm_core::units::Bytes;
+
+use self::running::LocalMachine;
+
+/// Most of a log that is shown.
+const LOG_BYTES: u64 = 1 << 20;
+
+/// The machines in this user's store, run in this process.
+pub(crate) struct LocalBackend {
+    store: Store,
+    /// Machines that can still be brought back. A folder's name can be used again meanwhile: the
+    /// one discarded first is decided on first.
+    discarded: Arc<Mutex<HashMap<VmId, VecDeque<Discarded>>>>,
+}
+
+impl LocalBackend {
+    /// The machines in `store`.
+    pub(crate) fn new(store: Store) -> Self {
+        Self { store, discarded: Arc::default() }
+    }
+
+    /// The discarded machine that was in the folder `id`.
+    fn take_discarded(&self, id: &VmId) -> Result<Discarded, Failure> {
+        let discarded = self.discarded.lock().get_mut(id).and_then(VecDeque::pop_front);
+        discarded.ok_or_else(|| Failure::new(gettext("This machine is no longer there.")))
+    }
+
+    /// Does `work` on a worker thread.
+    fn work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Store) -> Result<T, Failure> + Send + 'static,
+    ) -> Task<Result<T, Failure>> {
+        let store = self.store.clone();
+        let task = gio::spawn_blocking(move || work(&store));
+        Box::pin(async {
+            task.await.unwrap_or_else(|_| {
+                Err(Failure::new(gettext("Berth met a defect of its own; please report it.")))
+            })
+        })
+    }
+}
+
+impl Backend for LocalBackend {
+    fn host(&self) -> Host {
+        host::host()
+    }
+
+    fn problems(&self) -> Task<Vec<Problem>> {
+        let task = gio::spawn_blocking(host::problems);
+        Box::pin(async { task.await.unwrap_or_default() })
+    }
+
+    fn list(&self) -> Task<Result<Vec<Listed>, Failure>> {
+        self.work(|store| {
+            let entries = store.list().map_err(failure)?;
+            let root = store.root();
+            Ok(entries
+                .into_iter()
+                .map(|entry| match entry.vm {
+                    Ok(vm) => listed(&vm),
+                    Err(error) => Listed {
+                        folder: root.join(&entry.folder),
+                        id: VmId(entry.folder),
+                        definition: Err(failure(error)),
+                        elsewhere: false,
+                    },
+                })
+                .collect())
+        })
+    }
+
+    fn inspect(&self, file: PathBuf) -> Task<Result<Inspected, Failure>> {
+        let languages: Vec<String> =
+            glib::language_names().iter().map(ToString::to_string).collect();
+        self.work(move |_| media::inspect(&file, &languages))
+    }
+
+    fn storage(&self) -> Task<Storage> {
+        let storage = self.work(|store| Ok(media::storage(store)));
+        let folder = self.store.root().to_path_buf();
+        Box::pin(async { storage.await.unwrap_or(Storage { folder, free: None }) })
+    }
+
+    fn create(&self, machine: NewMachine, progress: Progress) -> Task<Result<Listed, Failure>> {
+        self.work(move |store| {
+            let total: u64 = machine.disks.iter().map(|disk| disk.size.0).sum();
+            let mut before = 0;
+            let made = store.create(&machine.definition, |folder| {
+                for disk in &machine.disks {
+                    let preallocation = match disk.preallocate {
+                        true => Preallocation::Full,
+                        false => Preallocation::None,
+                    };
+                    let mut report = |done: Bytes, _| progress.report(before + done.0, total);
+                    let path = folder.join(&disk.file);
+                    create_qcow2(&path, disk.size, preallocation, None, &mut report)?;
+                    before += disk.size.0;
+                }
+                Ok(())
+            });
+            let vm = made.map_err(|error| cancelled_or(error, &progress))?;
+            Ok(listed(&vm))
+        })
+    }
+
+    fn save(&self, id: &VmId, definition: Definition) -> Task<Result<(), Failure>> {
+        let id = id.clone();
+        self.work(move |store| {
+            let mut vm = store.open_folder(&id.0).map_err(failure)?;
+            store.save(&mut vm, &definition).map_err(failure)
+        })
+    }
+
+    fn duplicate(
+        &self,
+        id: &VmId,
+        name: Name,
+        progress: Progress,
+    ) -> Task<Result<Listed, Failure>> {
+        let id = id.clone();
+        self.work(move |store| {
+            let vm = store.open_folder(&id.0).map_err(failure)?;
+            let mut report = |done: Bytes, total: Bytes| progress.report(done.0, total.0);
+            let made = store.duplicate(&vm, name, &mut report);
+            Ok(listed(&made.map_err(|error| cancelled_or(error, &progress))?))
+        })
+    }
+
+    fn discard(&self, id: &VmId) -> Task<Result<(), Failure>> {
+        let (id, shelf) = (id.clone(), self.discarded.clone());
+        self.work(move |store| {
+            let vm = store.open_folder(&id.0).map_err(failure)?;
+            let discarded = store.discard(&vm).map_err(failure)?;
+            shelf.lock().entry(id).or_default().push_back(discarded);
+            Ok(())
+        })
+    }
+
+    fn restore(&self, id: &VmId) -> Task<Result<Listed, Failure>> {
+        let discarded = self.take_discarded(id);
+        self.work(move |store| {
+            let vm = store.restore(discarded?).map_err(failure)?;
+            Ok(listed(&vm))
+        })
+    }
+
+    fn purge(&self, id: &VmId) -> Task<Result<(), Failure>> {
+        let discarded = self.take_discarded(id);
+        self.work(move |store| store.purge(discarded?).map_err(failure))
+    }
+
+    fn disk(&self, file: PathBuf, format: Format) -> Task<Result<DiskFacts, Failure>> {
+        self.work(move |_| {
+            let image = info::info(&file, Some(format)).map_err(failure)?;
+            Ok(DiskFacts { size: image.virtual_size, used: image.actual_size })
+        })
+    }
+
+    fn create_disk(
+        &self,
+        id: &VmId,
+        size: Bytes,
+        preallocate: bool,
+        progress: Progress,
+    ) -> Task<Result<PathBuf, Failure>> {
+        let id = id.clone();
+        self.work(move |store| {
+            let vm = store.open_folder(&id.0).map_err(failure)?;
+            disks::create(&vm, size, preallocate, &progress)
+        })
+    }
+
+    fn grow_disk(&self, file: PathBuf, format: Format, size: Bytes) -> Task<Result<(), Failure>> {
+        self.work(move |_| grow(&file, Some(format), size).map_err(failure))
+    }
+
+    fn delete_disk(&self, id: &VmId, file: PathBuf) -> Task<Result<(), Failure>> {
+        let id = id.clone();
+        self.work(move |store| disks::delete(&store.open_folder(&id.0).map_err(failure)?, &file))
+    }
+
+    fn launch(&self, id: &VmId) -> Task<Result<Rc<dyn Running>, Failure>> {
+        let id = id.clone();
+        let built = self.work(move |store| {
+            let vm = store.open_folder(&id.0).map_err(failure)?;
+            let lock = vm.lock().map_err(failure)?;
+            Machine::holding(&vm.machine_config(), lock).map_err(failure)
+        });
+        Box::pin(async { Ok(Rc::new(LocalMachine::new(built.await?)) as Rc<dyn Running>) })
+    }
+
+    fn log(&self, id: &VmId) -> Task<Result<String, Failure>> {
+        let id = id.clone();
+        self.work(move |store| {
+            let path = store.root().join(&id.0).join(vmm_core::definition::LOG);
+            let mut file = match std::fs::File::open(&path) {
+                Ok(file) => file,
+                // It has not been started yet.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                    return Ok(String::new());
+                }
+                Err(error) => return Err(failure(error)),
+            };
+            let length = file.metadata().map_err(failure)?.len();
+            file.seek(SeekFrom::Start(length.saturating_sub(LOG_BYTES))).map_err(failure)?;
+            let mut bytes = Vec::new();
+            file.take(LOG_BYTES).read_to_end(&mut bytes).map_err(failure)?;
+            Ok(String::from_utf8_lossy(&bytes).replace('\0', "\u{fffd}"))
+        })
+    }
+}
+
+fn listed(vm: &Vm) -> Listed {
+    Listed {
+        id: VmId(vm.folder().file_name().unwrap_or_default().to_owned()),
+        folder: vm.folder().to_owned(),
+        definition: Ok(vm.definition().clone()),
+        elsewhere: vm.is_running(),
+    }
+}
+
+fn failure(error: impl StdError + 'static) -> Failure {
+    Failure::from_error(&error)
+}
+
+/// What ended something that could be cancelled.
+fn cancelled_or(error: DefinitionError, progress: &Progress) -> Failure {
+    if progress.is_cancelled() { Failure::cancelled() } else { failure(error) }
+}

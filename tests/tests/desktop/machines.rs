@@ -1,0 +1,77 @@
+//! What is done with machines as a whole: search, rename, clone, delete, bring back.
+
+use berth_tests::desktop::{App, Desktop, new_machine};
+
+fn small(name: &str) -> [&str; 7] {
+    [name, "--firmware", "bios", "--memory", "64M", "--size", "1G"]
+}
+
+#[test]
+fn are_renamed_cloned_and_deleted() {
+    let desktop = Desktop::start("machines");
+    new_machine(&desktop, &small("one"));
+    new_machine(&desktop, &small("two"));
+    let mut app = App::start(&desktop, [""; 0]);
+    app.find("list item", "one, Off");
+    app.find("list item", "two, Off");
+
+    app.choose("one");
+    app.key("F2");
+    app.find("alert dialog", "Rename “one”");
+    // A name that is taken cannot be given.
+    app.type_over("two");
+    app.find("label", "Another machine has this name already.");
+    app.milestone("name-taken");
+    app.key("Return");
+    app.type_over("first");
+    app.gone("label", "Another machine has this name already.");
+    app.key("Return");
+    app.find("list item", "first, Off");
+    app.gone("list item", "one, Off");
+
+    app.choose("first");
+    app.key("ctrl+shift+n");
+    app.find("alert dialog", "Clone “first”");
+    app.type_over("copy");
+    app.key("Return");
+    app.find("list item", "copy, Off");
+    app.milestone("cloned");
+
+    app.choose("two");
+    app.key("ctrl+Delete");
+    app.gone("list item", "two, Off");
+    app.find("label", "“two” deleted");
+    app.milestone("deleted");
+    app.press("button", "Undo");
+    app.find("list item", "two, Off");
+    app.milestone("brought-back");
+    app.was_responsive();
+    app.quit();
+
+    let app = App::start(&desktop, [""; 0]);
+    for name in ["copy", "first", "two"] {
+        app.find("list item", &format!("{name}, Off"));
+    }
+    app.quit();
+}
+
+#[test]
+fn are_searched() {
+    let desktop = Desktop::start("search");
+    for name in ["alpha", "beta", "gamma"] {
+        new_machine(&desktop, &small(name));
+    }
+    let mut app = App::start(&desktop, [""; 0]);
+    app.find("list item", "gamma, Off");
+    app.key("ctrl+f");
+    app.until("the search has the keyboard", || app.focused().is_some_and(|f| f.1 == "text box" || f.1 == "search box"));
+    app.type_text("BET");
+    app.gone("list item", "alpha, Off");
+    app.gone("list item", "gamma, Off");
+    app.find("list item", "beta, Off");
+    app.milestone("found");
+    app.key("Escape");
+    app.find("list item", "alpha, Off");
+    app.was_responsive();
+    app.quit();
+}

@@ -1,0 +1,195 @@
+//! The program as the desktop sees it.
+//!
+//! What lives here: one instance with one window, files to open, the end of a session, and
+//! machines that run on without a window. What does not: what is in the window.
+
+use std::cell::{OnceCell, RefCell};
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Duration;
+
+use adw::prelude::*;
+use gettextrs::gettext;
+use gtk::{gio, glib};
+use relm4::prelude::*;
+
+use crate::backend::Backend;
+use crate::machines::{Machines, Vm};
+use crate::preferences::Preferences;
+use crate::window::{Window, WindowInput, WindowOutput};
+
+/// The application's id.
+pub const APP_ID: &str = "io.github.berth_vm.Berth";
+
+/// How long guests get to shut down when the session ends or somebody sends SIGTERM: what systemd
+/// leaves a user's session.
+const PATIENCE: Duration = Duration::from_secs(80);
+
+/// The program: what is made when it starts, and lives as long as it runs.
+struct Instance {
+    application: adw::Application,
+    window: Controller<Window>,
+    machines: Machines,
+    /// Keeps the program alive while its window is hidden.
+    background: RefCell<Option<gio::ApplicationHoldGuard>>,
+    /// Keeps the session from ending while machines run.
+    inhibited: RefCell<Option<u32>>,
+}
+
+/// Shows the window, starting the wizard with the first of `files`, until it is closed; when Berth
+/// is running already, that one does it. `backend` is made at most once. Whether it went well.
+pub fn run(files: &[PathBuf], backend: impl FnOnce() -> Rc<dyn Backend> + 'static) -> bool {
+    add_resources();
+    let application = adw::Application::builder()
+        .application_id(APP_ID)
+        .flags(gio::ApplicationFlags::HANDLES_OPEN)
+        .build();
+    let instance = Rc::new(OnceCell::new());
+    let backend = RefCell::new(Some(backend));
+    application.connect_startup({
+        let instance = instance.clone();
+        move |application| {
+            Preferences::shared().follow_style();
+            let Some(backend) = backend.take() else { return };
+            let made = Instance::new(application.clone(), Machines::new(backend()));
+            watch_signals(&made);
+            // Empty until now: an application starts once.
+            let _ = instance.set(made);
+        }
+    });
+    application.connect_activate({
+        let instance = instance.clone();
+        move |_| {
+            if let Some(instance) = instance.get() {
+                instance.present();
+            }
+        }
+    });
+    application.connect_open(move |_, files, _| {
+        let Some(instance) = instance.get() else { return };
+        instance.present();
+        if let Some(path) = files.first().and_then(gio::File::path) {
+            instance.window.emit(WindowInput::Open(path));
+        }
+    });
+    let arguments: Vec<_> = std::iter::once("berth".into())
+        .chain(files.iter().map(|file| file.to_string_lossy().into_owned()))
+        .collect();
+    application.run_with_args(&arguments) == glib::ExitCode::SUCCESS
+}
+
+impl Instance {
+    fn new(application: adw::Application, machines: Machines) -> Rc<Self> {
+        Rc::new_cyclic(|this: &std::rc::Weak<Self>| {
+            let this = this.clone();
+            let window =
+                Window::builder().launch(machines.clone()).connect_receiver(move |_, output| {
+                    let Some(instance) = this.upgrade() else { return };
+                    match output {
+                        WindowOutput::Background => instance.hide(),
+                        WindowOutput::Quit => instance.application.quit(),
+                    }
+                });
+            window.widget().set_application(Some(&application));
+            Self {
+                application,
+                window,
+                machines,
+                background: RefCell::default(),
+                inhibited: RefCell::default(),
+            }
+        })
+    }
+
+    fn present(&self) {
+        self.window.widget().present();
+        self.background.take();
+    }
+
+    /// Goes on without a window until the last machine is off.
+    fn hide(self: &Rc<Self>) {
+        self.background.replace(Some(self.application.hold()));
+        self.window.widget().set_visible(false);
+        let instance = self.clone();
+        glib::spawn_future_local(async move {
+            instance.machines.all_off().await;
+            // Unless the window is back.
+            if instance.background.borrow().is_some() {
+                instance.application.quit();
+            }
+        });
+    }
+
+    /// Guests shut down in order, then the program ends.
+    async fn end(&self) {
+        self.machines.shut_all_down(PATIENCE).await;
+        self.application.quit();
+    }
+
+    /// Asks the desktop not to end the session or to suspend under running machines.
+    fn inhibit(&self) {
+        let live = !self.machines.live().is_empty();
+        let mut inhibited = self.inhibited.borrow_mut();
+        match (*inhibited, live) {
+            (None, true) => {
+                let flags =
+                    gtk::ApplicationInhibitFlags::LOGOUT | gtk::ApplicationInhibitFlags::SUSPEND;
+                let reason = gettext("Virtual machines are running");
+                let cookie =
+                    self.application.inhibit(Some(self.window.widget()), flags, Some(&reason));
+                *inhibited = (cookie != 0).then_some(cookie);
+            }
+            (Some(cookie), false) => {
+                self.application.uninhibit(cookie);
+                *inhibited = None;
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The end of the session, and what else asks the program to end in order.
+fn watch_signals(instance: &Rc<Instance>) {
+    let end = {
+        let instance = Rc::downgrade(instance);
+        move || {
+            if let Some(instance) = instance.upgrade() {
+                glib::spawn_future_local(async move { instance.end().await });
+            }
+        }
+    };
+    for signal in [SIGHUP, SIGINT, SIGTERM] {
+        let end = end.clone();
+        glib_unix::unix_signal_add_local(signal, move || {
+            end();
+            glib::ControlFlow::Continue
+        });
+    }
+    instance.application.connect_query_end(move |_| end());
+    let weak = Rc::downgrade(instance);
+    let watch = move |vm: &Vm| {
+        let weak = weak.clone();
+        vm.connect_status_notify(move |_| {
+            if let Some(instance) = weak.upgrade() {
+                instance.inhibit();
+            }
+        });
+    };
+    instance.machines.model().connect_items_changed(move |model, position, _, added| {
+        (position..position + added)
+            .filter_map(|index| model.item(index).and_downcast::<Vm>())
+            .for_each(|vm| watch(&vm));
+    });
+}
+
+/// Numbers of signals that ask a program to end (signal(7)).
+const SIGHUP: i32 = 1;
+const SIGINT: i32 = 2;
+const SIGTERM: i32 = 15;
+
+/// Makes icons and style part of the program; GTK and libadwaita find them below the application's
+/// id.
+pub fn add_resources() {
+    gio::resources_register_include!("berth.gresource")
+        .expect("the resources were compiled with the program");
+}

@@ -1,0 +1,284 @@
+//! The list of machines, running ones first, with search.
+//!
+//! What lives here: the list, its order and filter, and its rows. What does not: what is done with
+//! the machine chosen; the window is told by [`SidebarOutput`].
+
+mod row;
+mod thumbnail;
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use gettextrs::gettext;
+use gtk::prelude::*;
+use gtk::{gdk, gio, glib};
+use relm4::prelude::*;
+
+use self::row::VmRow;
+use crate::machines::{Machines, Vm};
+
+/// What the sidebar tells the window.
+#[derive(Debug)]
+pub enum SidebarOutput {
+    /// This machine is chosen; `None` when the list is empty.
+    Selected(Option<Vm>),
+    /// The machine's own page is wanted: its row was activated.
+    Activated(Vm),
+}
+
+/// What the window tells the sidebar.
+#[derive(Debug)]
+pub enum SidebarInput {
+    /// Choose this machine.
+    Select(Vm),
+    /// Show or hide the search entry.
+    Search(bool),
+    /// A machine's name or state changed: put it in its place.
+    Sort,
+    /// The text searched for changed.
+    Filter,
+}
+
+/// The list of machines.
+pub struct Sidebar {
+    sorter: gtk::CustomSorter,
+    filter: gtk::CustomFilter,
+    wanted: Rc<RefCell<String>>,
+    selection: gtk::SingleSelection,
+    search_bar: gtk::SearchBar,
+    search_entry: gtk::SearchEntry,
+}
+
+/// What a machine's row offers: the menu, whose actions the window has.
+pub struct SidebarInit {
+    /// The machines.
+    pub machines: Machines,
+    /// The menu of a row; its actions are about the machine chosen.
+    pub menu: gio::MenuModel,
+}
+
+impl SimpleComponent for Sidebar {
+    type Init = SidebarInit;
+    type Input = SidebarInput;
+    type Output = SidebarOutput;
+    type Root = gtk::Box;
+    type Widgets = ();
+
+    fn init_root() -> Self::Root {
+        gtk::Box::new(gtk::Orientation::Vertical, 0)
+    }
+
+    fn init(
+        init: Self::Init,
+        root: Self::Root,
+        sender: ComponentSender<Self>,
+    ) -> ComponentParts<Self> {
+        let wanted = Rc::new(RefCell::new(String::new()));
+        let sorter = gtk::CustomSorter::new(|one, other| order(one).cmp(&order(other)).into());
+        let filter = gtk::CustomFilter::new({
+            let wanted = wanted.clone();
+            move |item| {
+                let wanted = wanted.borrow();
+                wanted.is_empty() || vm_of(item).name().to_lowercase().contains(&*wanted)
+            }
+        });
+        let filtered =
+            gtk::FilterListModel::new(Some(init.machines.model().clone()), Some(filter.clone()));
+        let sorted = gtk::SortListModel::new(Some(filtered), Some(sorter.clone()));
+        let selection = gtk::SingleSelection::new(Some(sorted));
+
+        let search_entry = gtk::SearchEntry::builder()
+            .hexpand(true)
+            .placeholder_text(gettext("Search machines"))
+            .build();
+        let search_bar = gtk::SearchBar::builder().child(&search_entry).build();
+        search_bar.connect_entry(&search_entry);
+        let list = gtk::ListView::builder()
+            .model(&selection)
+            .factory(&factory(&init.menu, &selection))
+            .css_classes(["navigation-sidebar"])
+            .build();
+        list.update_property(&[gtk::accessible::Property::Label(&gettext("Machines"))]);
+        // Tab would come to an empty list and never leave it.
+        list.set_can_focus(false);
+        selection.connect_items_changed(glib::clone!(
+            #[weak]
+            list,
+            move |selection, _, _, _| list.set_can_focus(selection.n_items() > 0)
+        ));
+        let scrolled = gtk::ScrolledWindow::builder()
+            .hscrollbar_policy(gtk::PolicyType::Never)
+            .vexpand(true)
+            .focusable(false)
+            .child(&list)
+            .build();
+        root.append(&search_bar);
+        root.append(&scrolled);
+
+        search_entry.connect_search_changed({
+            let sender = sender.clone();
+            move |_| sender.input(SidebarInput::Filter)
+        });
+        selection.connect_selected_item_notify({
+            let sender = sender.clone();
+            move |selection| {
+                let vm = selection.selected_item().and_downcast();
+                // Refused only when the window is gone.
+                let _ = sender.output(SidebarOutput::Selected(vm));
+            }
+        });
+        list.connect_activate({
+            let (sender, selection) = (sender.clone(), selection.clone());
+            move |_, position| {
+                if let Some(vm) = selection.item(position).and_downcast() {
+                    let _ = sender.output(SidebarOutput::Activated(vm));
+                }
+            }
+        });
+        watch_order(init.machines.model(), &sender);
+        let model = Self { sorter, filter, wanted, selection, search_bar, search_entry };
+        ComponentParts { model, widgets: () }
+    }
+
+    fn update(&mut self, message: Self::Input, _sender: ComponentSender<Self>) {
+        match message {
+            SidebarInput::Select(vm) => {
+                let is_wanted =
+                    |at: &u32| self.selection.item(*at).and_downcast().as_ref() == Some(&vm);
+                if let Some(position) = (0..self.selection.n_items()).find(is_wanted) {
+                    self.selection.set_selected(position);
+                }
+            }
+            SidebarInput::Search(shown) => {
+                self.search_bar.set_search_mode(shown);
+                if shown {
+                    self.search_entry.grab_focus();
+                }
+            }
+            SidebarInput::Sort => self.sorter.changed(gtk::SorterChange::Different),
+            SidebarInput::Filter => {
+                self.wanted.replace(self.search_entry.text().to_lowercase());
+                self.filter.changed(gtk::FilterChange::Different);
+            }
+        }
+    }
+}
+
+impl Sidebar {
+    /// The search bar, to bind its `search-mode-enabled` and to capture keys for it.
+    pub fn search_bar(&self) -> &gtk::SearchBar {
+        &self.search_bar
+    }
+}
+
+fn vm_of(item: &glib::Object) -> &Vm {
+    item.downcast_ref().expect("the list holds machines alone")
+}
+
+/// Live machines first, then by name.
+fn order(item: &glib::Object) -> (bool, String) {
+    let vm = vm_of(item);
+    (!vm.status().is_live(), vm.name().to_lowercase())
+}
+
+/// Sorts anew whenever a machine's name or state changes.
+fn watch_order(model: &gio::ListStore, sender: &ComponentSender<Sidebar>) {
+    let watch = {
+        let sender = sender.clone();
+        move |vm: &Vm| {
+            let input = sender.input_sender().clone();
+            vm.connect_status_notify(move |_| input.emit(SidebarInput::Sort));
+            let input = sender.input_sender().clone();
+            vm.connect_name_notify(move |_| input.emit(SidebarInput::Sort));
+        }
+    };
+    model.iter::<Vm>().flatten().for_each(|vm| watch(&vm));
+    model.connect_items_changed(move |model, position, _, added| {
+        (position..position + added)
+            .filter_map(|index| model.item(index).and_downcast::<Vm>())
+            .for_each(|vm| watch(&vm));
+    });
+}
+
+fn factory(menu: &gio::MenuModel, selection: &gtk::SingleSelection) -> gtk::SignalListItemFactory {
+    let factory = gtk::SignalListItemFactory::new();
+    let (menu, selection) = (menu.clone(), selection.clone());
+    factory.connect_setup(move |_, item| {
+        let item = list_item(item);
+        let row = VmRow::new(item);
+        offer_menu(&row, item, &menu, &selection);
+        item.set_child(Some(&row));
+    });
+    factory.connect_bind(|_, item| {
+        let item = list_item(item);
+        if let (Some(row), Some(vm)) = (row_of(item), item.item().and_downcast::<Vm>()) {
+            row.set_vm(Some(&vm));
+        }
+    });
+    factory.connect_unbind(|_, item| {
+        if let Some(row) = row_of(list_item(item)) {
+            row.set_vm(None);
+        }
+    });
+    factory
+}
+
+fn list_item(item: &glib::Object) -> &gtk::ListItem {
+    item.downcast_ref().expect("list views make list items")
+}
+
+fn row_of(item: &gtk::ListItem) -> Option<VmRow> {
+    item.child().and_downcast()
+}
+
+/// A right click, a long press and the menu key choose the machine and open its menu.
+fn offer_menu(
+    row: &VmRow,
+    item: &gtk::ListItem,
+    menu: &gio::MenuModel,
+    selection: &gtk::SingleSelection,
+) {
+    let popover = gtk::PopoverMenu::from_model(Some(menu));
+    popover.set_parent(row);
+    popover.set_has_arrow(false);
+    popover.set_halign(gtk::Align::Start);
+    row.connect_destroy(glib::clone!(
+        #[weak]
+        popover,
+        move |_| popover.unparent()
+    ));
+    let open = glib::clone!(
+        #[weak]
+        item,
+        #[weak]
+        selection,
+        #[weak]
+        popover,
+        move |x: f64, y: f64| {
+            selection.set_selected(item.position());
+            popover.set_pointing_to(Some(&gdk::Rectangle::new(x as i32, y as i32, 1, 1)));
+            popover.popup();
+        }
+    );
+    let click = gtk::GestureClick::builder().button(gdk::BUTTON_SECONDARY).build();
+    click.connect_pressed({
+        let open = open.clone();
+        move |_, _, x, y| open(x, y)
+    });
+    row.add_controller(click);
+    let press = gtk::GestureLongPress::builder().touch_only(true).build();
+    press.connect_pressed({
+        let open = open.clone();
+        move |_, x, y| open(x, y)
+    });
+    row.add_controller(press);
+    let keys = gtk::ShortcutController::new();
+    keys.add_shortcut(gtk::Shortcut::new(
+        gtk::ShortcutTrigger::parse_string("Menu|<Shift>F10"),
+        Some(gtk::CallbackAction::new(move |row, _| {
+            open(0.0, f64::from(row.height()));
+            glib::Propagation::Stop
+        })),
+    ));
+    row.add_controller(keys);
+}

@@ -1,0 +1,124 @@
+//! All that is shown of one machine.
+//!
+//! What lives here: its pages behind tabs, wired to its life. What does not: the pages themselves,
+//! which are features of their own, and the tabs' bar, which is the window's.
+
+mod screen;
+mod send_keys;
+
+use adw::prelude::*;
+use gettextrs::gettext;
+use gtk::glib;
+use vmm_core::machine::SerialStart;
+
+pub use self::screen::ScreenPage;
+pub use self::send_keys::send_keys_menu;
+use crate::console::ConsoleView;
+use crate::machines::{Machines, Status, Vm};
+use crate::resources::ResourcesPage;
+use crate::settings::SettingsPage;
+
+/// One machine's pages.
+pub struct VmPage {
+    root: gtk::Box,
+    stack: adw::ViewStack,
+    screen: ScreenPage,
+    /// Follows its widgets for as long as they are shown.
+    _settings: SettingsPage,
+}
+
+impl VmPage {
+    /// The pages of `vm`.
+    pub fn new(vm: &Vm, machines: &Machines) -> Self {
+        let stack = adw::ViewStack::builder().vexpand(true).build();
+        let screen = ScreenPage::new(vm);
+        let add = |page: &gtk::Widget, name: &str, title: String, icon: &str| {
+            stack.add_titled_with_icon(page, Some(name), &title, icon);
+        };
+        add(screen.widget(), "display", gettext("_Display"), "video-display-symbolic");
+        let console = console(vm);
+        add(console.upcast_ref(), "console", gettext("_Console"), "utilities-terminal-symbolic");
+        let resources = ResourcesPage::new();
+        resources.set_history(Some(vm.history()));
+        add(resources.upcast_ref(), "resources", gettext("_Resources"), "berth-resources-symbolic");
+        let settings = SettingsPage::new(vm, machines);
+        add(
+            settings.widget().upcast_ref(),
+            "settings",
+            gettext("_Settings"),
+            "emblem-system-symbolic",
+        );
+        for page in stack.pages().iter::<adw::ViewStackPage>().flatten() {
+            page.set_use_underline(true);
+        }
+
+        let root = gtk::Box::new(gtk::Orientation::Vertical, 0);
+        root.append(&notice(vm));
+        root.append(&stack);
+        Self { root, stack, screen, _settings: settings }
+    }
+
+    /// The widget.
+    pub fn widget(&self) -> &gtk::Box {
+        &self.root
+    }
+
+    /// The pages, for their tabs.
+    pub fn stack(&self) -> &adw::ViewStack {
+        &self.stack
+    }
+
+    /// The machine's screen.
+    pub fn screen(&self) -> &ScreenPage {
+        &self.screen
+    }
+
+    /// Shows the page called `name`.
+    pub fn show(&self, name: &str) {
+        self.stack.set_visible_child_name(name);
+    }
+}
+
+/// The console on the machine's serial port, whenever it has one.
+fn console(vm: &Vm) -> ConsoleView {
+    let console = ConsoleView::new();
+    let attach = glib::clone!(
+        #[weak]
+        console,
+        move |vm: &Vm| {
+            if let Some(running) = vm.running() {
+                console.attach(running.serial(SerialStart::Scrollback));
+            }
+        }
+    );
+    attach(vm);
+    vm.connect_launched(attach);
+    vm.connect_reset(glib::clone!(
+        #[weak]
+        console,
+        move |_| console.mark_reset()
+    ));
+    console
+}
+
+/// Why the machine stands still, failed or cannot be read.
+fn notice(vm: &Vm) -> adw::Banner {
+    let banner =
+        adw::Banner::builder().button_label(gettext("Show _Log")).action_name("vm.log").build();
+    let refresh = glib::clone!(
+        #[weak]
+        banner,
+        move |vm: &Vm| {
+            let notice = vm.notice();
+            banner.set_revealed(notice.is_some());
+            if let Some(notice) = notice {
+                banner.set_title(&glib::markup_escape_text(&notice));
+            }
+            let log = vm.status() != Status::Damaged;
+            banner.set_button_label(log.then(|| gettext("Show _Log")).as_deref());
+        }
+    );
+    refresh(vm);
+    vm.connect_notice_notify(refresh);
+    banner
+}

@@ -1,0 +1,237 @@
+//! The whole window, with pretended machines.
+
+mod support;
+
+use std::rc::Rc;
+
+use adw::prelude::*;
+use relm4::prelude::*;
+use support::{again_in_high_contrast, pause, pictures, wait};
+use ui::backend::{Backend, Failure, Problem, VmId};
+use ui::fake::{FakeBackend, definition};
+use ui::machines::{Machines, Status, Vm};
+use ui::window::{VmAction, WinAction, Window, WindowInput};
+use vmm_core::machine::{Command, Event, State, StopReason};
+
+struct Stage {
+    machines: Machines,
+    window: Controller<Window>,
+}
+
+impl Stage {
+    async fn new(backend: FakeBackend) -> Self {
+        // Brings icons and style; a test is not to meet another's instance.
+        ui::application::add_resources();
+        let application = adw::Application::builder()
+            .application_id(ui::application::APP_ID)
+            .flags(gtk::gio::ApplicationFlags::NON_UNIQUE)
+            .build();
+        application.register(gtk::gio::Cancellable::NONE).unwrap();
+        let machines = Machines::new(Rc::new(backend.clone()) as Rc<dyn Backend>);
+        let window = Window::builder().launch(machines.clone()).detach();
+        window.widget().set_application(Some(&application));
+        let stage = Self { machines, window };
+        stage.root().set_default_size(1080, 720);
+        stage.root().present();
+        wait(|| stage.root().is_mapped()).await;
+        pause(200).await;
+        stage
+    }
+
+    fn root(&self) -> adw::ApplicationWindow {
+        self.window.widget().clone()
+    }
+
+    fn vm(&self, id: &VmId) -> Vm {
+        self.machines.find(id).unwrap()
+    }
+
+    async fn show(&self, id: &VmId) -> Vm {
+        let vm = self.vm(id);
+        self.window.emit(WindowInput::Show(vm.clone()));
+        pause(100).await;
+        vm
+    }
+
+    async fn act(&self, action: VmAction) {
+        self.window.emit(WindowInput::Vm(action));
+        pause(100).await;
+    }
+
+    async fn pictures(&self, name: &str) {
+        pictures(self.root().upcast_ref::<gtk::Window>(), name).await;
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        self.root().destroy();
+    }
+}
+
+fn problems() -> Vec<Problem> {
+    vec![
+        Problem {
+            title: "No Permission to Use Virtualization".into(),
+            advice: "Join the group “kvm”, then log out and in again:".into(),
+            command: Some("sudo usermod -aG kvm $USER".into()),
+        },
+        Problem {
+            title: "No UEFI Firmware Is Installed".into(),
+            advice: "Machines need firmware to start. Install it:".into(),
+            command: Some("sudo apt install ovmf".into()),
+        },
+    ]
+}
+
+#[gtk::test]
+async fn pictures_of_the_window() {
+    let backend = FakeBackend::default();
+    let stage = Stage::new(backend.clone()).await;
+    stage.pictures("window-empty").await;
+    backend.set_problems(problems());
+    stage.window.emit(WindowInput::Reload);
+    pause(100).await;
+    stage.pictures("window-problems").await;
+
+    let debian = backend.add(definition("Debian 13"));
+    backend.add(definition("Fedora Workstation 43 with a name too long for its row"));
+    let windows = backend.add(definition("Windows XP"));
+    backend.add_damaged("old-server", Failure::new("machine.toml, line 4: no such firmware."));
+    stage.window.emit(WindowInput::Reload);
+    pause(100).await;
+    stage.pictures("window-list").await;
+
+    backend.set_problems(Vec::new());
+    stage.window.emit(WindowInput::Reload);
+    let vm = stage.show(&debian).await;
+    stage.act(VmAction::Play).await;
+    wait(|| vm.status() == Status::Running).await;
+    pause(1300).await;
+    stage.pictures("window-running").await;
+
+    let crashed = stage.show(&windows).await;
+    stage.act(VmAction::Play).await;
+    wait(|| crashed.status() == Status::Running).await;
+    let reason = "The guest crashed again and again right after its start (triple fault).";
+    let end = State::Stopped(StopReason::Failed(reason.into()));
+    backend.machine(&windows).unwrap().tell(Event::State(end));
+    wait(|| crashed.status() == Status::Off).await;
+    assert_eq!(crashed.notice().as_deref(), Some(reason));
+    assert_eq!(vm.status(), Status::Running, "the other machine is not concerned");
+    pause(300).await;
+    stage.pictures("window-crashed").await;
+
+    stage.window.emit(WindowInput::Win(WinAction::Overview));
+    pause(300).await;
+    stage.pictures("window-overview").await;
+    stage.show(&debian).await;
+    for (width, name) in [(720, "window-720"), (400, "window-400")] {
+        stage.root().set_default_size(width, 720);
+        pause(400).await;
+        stage.pictures(name).await;
+    }
+    vm.command(Command::PowerOff);
+    wait(|| vm.status() == Status::Off).await;
+    drop(stage);
+    again_in_high_contrast("pictures_of_the_window");
+}
+
+#[gtk::test]
+async fn a_machine_lives_by_its_actions() {
+    let backend = FakeBackend::default();
+    let id = backend.add(definition("a"));
+    let stage = Stage::new(backend.clone()).await;
+    let vm = stage.show(&id).await;
+    // Nothing of this makes sense for a machine that is off.
+    for action in [VmAction::ShutDown, VmAction::Reset, VmAction::ForceOff, VmAction::Reboot] {
+        stage.act(action).await;
+    }
+    assert!(backend.machine(&id).is_none());
+
+    stage.act(VmAction::Play).await;
+    wait(|| vm.status() == Status::Running).await;
+    stage.act(VmAction::Play).await;
+    wait(|| vm.status() == Status::Paused).await;
+    stage.act(VmAction::Play).await;
+    wait(|| vm.status() == Status::Running).await;
+    stage.act(VmAction::Delete).await;
+    assert_eq!(stage.machines.all().len(), 1, "a running machine stays");
+    stage.act(VmAction::Reboot).await;
+    wait(|| vm.status() == Status::Running).await;
+    let machine = backend.machine(&id).unwrap();
+    assert_eq!(machine.received(), [Command::Start], "it is another one, started again");
+    stage.act(VmAction::ShutDown).await;
+    wait(|| vm.status() == Status::Off).await;
+    assert_eq!(machine.received(), [Command::Start, Command::Shutdown]);
+}
+
+#[gtk::test]
+async fn a_start_that_fails_is_told_and_can_be_tried_again() {
+    let backend = FakeBackend::default();
+    let id = backend.add(definition("a"));
+    let stage = Stage::new(backend.clone()).await;
+    let vm = stage.show(&id).await;
+    backend.fail_next(Failure::new("There is no medium."));
+    stage.act(VmAction::Play).await;
+    wait(|| stage.root().visible_dialog().is_some()).await;
+    let dialog = stage.root().visible_dialog().and_downcast::<adw::AlertDialog>().unwrap();
+    assert_eq!(dialog.heading().as_deref(), Some("“a” Cannot Be Started"));
+    assert_eq!(dialog.body(), "There is no medium.");
+    assert_eq!(vm.status(), Status::Off);
+    dialog.force_close();
+    stage.act(VmAction::Play).await;
+    wait(|| vm.status() == Status::Running).await;
+}
+
+#[gtk::test]
+async fn a_deleted_machine_comes_back_or_goes_for_good() {
+    let backend = FakeBackend::default();
+    let id = backend.add(definition("a"));
+    backend.add(definition("b"));
+    let stage = Stage::new(backend.clone()).await;
+    stage.show(&id).await;
+    stage.act(VmAction::Delete).await;
+    wait(|| stage.machines.find(&id).is_none()).await;
+    let undo = find::<gtk::Button>(stage.root().upcast_ref(), |button| {
+        button.label().as_deref() == Some("_Undo")
+    });
+    undo.expect("a toast offers it").emit_clicked();
+    wait(|| stage.machines.find(&id).is_some()).await;
+    assert!(backend.definition(&id).is_some());
+}
+
+#[gtk::test]
+async fn the_window_asks_before_it_closes_over_a_running_machine() {
+    let backend = FakeBackend::default();
+    let id = backend.add(definition("a"));
+    let stage = Stage::new(backend.clone()).await;
+    let vm = stage.show(&id).await;
+    stage.act(VmAction::Play).await;
+    wait(|| vm.status() == Status::Running).await;
+    stage.root().close();
+    wait(|| stage.root().visible_dialog().is_some()).await;
+    let dialog = stage.root().visible_dialog().and_downcast::<adw::AlertDialog>().unwrap();
+    assert!(dialog.body().contains("“a” is running."), "{}", dialog.body());
+    assert!(stage.root().is_visible());
+    dialog.force_close();
+    pause(100).await;
+    assert_eq!(vm.status(), Status::Running, "closing the question changes nothing");
+}
+
+/// The first widget below `root` that `wanted` wants.
+fn find<T: IsA<gtk::Widget>>(root: &gtk::Widget, wanted: impl Fn(&T) -> bool + Copy) -> Option<T> {
+    if let Some(widget) = root.downcast_ref::<T>()
+        && wanted(widget)
+    {
+        return Some(widget.clone());
+    }
+    let mut child = root.first_child();
+    while let Some(widget) = child {
+        if let Some(found) = find(&widget, wanted) {
+            return Some(found);
+        }
+        child = widget.next_sibling();
+    }
+    None
+}

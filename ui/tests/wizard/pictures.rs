@@ -1,0 +1,100 @@
+//! Pictures of every step, for people to look at.
+
+use std::path::{Path, PathBuf};
+
+use adw::prelude::*;
+use gtk::graphene;
+use ui::fake::{FakeBackend, definition};
+use vmm_core::units::Bytes;
+
+use crate::Test;
+use crate::files::{BROKEN, DEBIAN, IMAGE};
+use crate::stage::{Stage, settle, wait_for};
+
+pub(crate) const TESTS: &[Test] = &[("every_step_has_a_picture", every_step_has_a_picture)];
+
+fn folder() -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/screens");
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+/// Saves what the window shows, in light and dark.
+fn picture(stage: &Stage, name: &str) {
+    let style = adw::StyleManager::default();
+    for (scheme, shade) in
+        [(adw::ColorScheme::ForceLight, "light"), (adw::ColorScheme::ForceDark, "dark")]
+    {
+        style.set_color_scheme(scheme);
+        settle();
+        let (width, height) = (stage.window.width(), stage.window.height());
+        let paintable = gtk::WidgetPaintable::new(Some(&stage.window));
+        let snapshot = gtk::Snapshot::new();
+        paintable.snapshot(&snapshot, f64::from(width), f64::from(height));
+        let bounds = graphene::Rect::new(0.0, 0.0, width as f32, height as f32);
+        let renderer = stage.window.renderer().unwrap();
+        let texture = renderer.render_texture(snapshot.to_node().unwrap(), Some(&bounds));
+        assert!(texture.width() >= 360);
+        let file = folder().join(format!("wizard-{name}-{shade}.png"));
+        texture.save_to_png(file).unwrap();
+    }
+    style.set_color_scheme(adw::ColorScheme::ForceLight);
+    settle();
+}
+
+fn every_step_has_a_picture() {
+    let media = tempfile::tempdir().unwrap();
+    let backend = FakeBackend::default();
+    for name in ["Fedora-Workstation-Live-42.iso", "alpine-standard-3.20.0-x86_64.iso"] {
+        let file = media.path().join(name);
+        std::fs::write(&file, "x").unwrap();
+        let mut definition = definition(name);
+        definition.drives[1] = vmm_core::definition::Drive::Optical { file: Some(file) };
+        backend.add(definition);
+    }
+    let stage = Stage::with(backend.clone(), None);
+    stage.expect_text("Used Lately");
+    picture(&stage, "1-source-empty");
+    drop(stage);
+
+    let stage = Stage::with(backend.clone(), Some(DEBIAN));
+    stage.expect_text("Debian 12");
+    picture(&stage, "1-source");
+    stage.next("processing");
+    picture(&stage, "2-processing");
+    stage.entry("Memory").set_text("20 GiB");
+    stage.entry("Processors").set_text("0");
+    stage.expect_text("This computer has 16 GiB");
+    picture(&stage, "2-processing-invalid");
+    stage.entry("Memory").set_text("15 GiB");
+    stage.entry("Processors").set_text("2");
+    stage.expect_text("This leaves little");
+    picture(&stage, "2-processing-warning");
+    stage.next("disk");
+    picture(&stage, "3-disk");
+    stage.backend.set_free_space(Bytes::gib(30));
+    stage.next("review");
+    picture(&stage, "4-review");
+    stage.row::<adw::EntryRow>("Name").set_text("Fedora-Workstation-Live-42.iso");
+    stage.expect_text("Another machine has this name");
+    picture(&stage, "4-review-invalid");
+    stage.row::<adw::EntryRow>("Name").set_text("Debian");
+    stage.click("Create");
+    stage.expect_text("Creating “Debian”");
+    picture(&stage, "5-creating");
+    drop(stage);
+
+    let stage = Stage::new(Some(BROKEN));
+    stage.expect_text("truncated");
+    picture(&stage, "1-source-broken");
+    drop(stage);
+
+    let stage = Stage::new(Some(IMAGE));
+    stage.expect_text("qcow2");
+    // As narrow as it gets.
+    stage.window.set_default_size(360, 600);
+    wait_for("a narrow window", || stage.window.width() <= 400);
+    picture(&stage, "1-source-image-narrow");
+    stage.next("processing");
+    picture(&stage, "2-processing-narrow");
+}
