@@ -103,7 +103,7 @@ impl Board {
             Boot::Uefi { .. } => Some(search.find(FirmwareKind::Uefi)?),
             Boot::Kernel { .. } => None,
         };
-        let (drives, plugs) = Drives::open(&config.drives, &ram.ram, orders)?;
+        let (mut drives, plugs) = Drives::open(config, &ram.ram, orders)?;
         let vcpus = vm.create_vcpus(config.cpus)?;
         // SAFETY: it becomes part of the host bridge, and the board drops its RAM last.
         let shadow = unsafe { ram.shadow()? };
@@ -133,7 +133,7 @@ impl Board {
         let display = Vga::new(vga, intx(chipset::DISPLAY), vm.clone(), clock.clone())
             .map_err(MachineError::System)?;
         root.insert(display.clone());
-        let ahci = Ahci::new(intx(chipset::AHCI), ram.ram.clone(), plugs);
+        let ahci = Ahci::new(intx(chipset::AHCI), ram.ram.clone(), plugs.sata);
         root.insert(ahci.clone());
 
         let mut virtio = VirtioFunctions {
@@ -148,6 +148,9 @@ impl Board {
             resumable: Vec::new(),
         };
         virtio.add(Entropy, chipset::ENTROPY)?;
+        for (index, disk) in plugs.virtio {
+            drives.connect(index, virtio.add(disk, chipset::virtio_disk(index))?);
+        }
         let VirtioFunctions { resettable: virtio_resettable, resumable, .. } = virtio;
 
         let reset_control = Arc::new(ResetControl::new(request.clone()));
