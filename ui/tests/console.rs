@@ -1,5 +1,7 @@
 //! The serial console in a real window, on a real serial port with a pretended guest.
 
+#![allow(clippy::unwrap_used)] // What fails here fails the test.
+
 mod support;
 
 use std::sync::Arc;
@@ -13,9 +15,6 @@ use ui::console::ConsoleView;
 use ui::fake::FakeSerial;
 use vmm_core::machine::SerialStart;
 use vte::prelude::*;
-
-/// Most that the window may be held up.
-const STALL: Duration = Duration::from_millis(100);
 
 const BOOT: &str =
     "\x1b[0m\x1b[32m  OK  \x1b[0m] Started \x1b[1mgetty@tty1.service\x1b[0m - Getty on tty1.\r\n";
@@ -121,8 +120,7 @@ async fn ten_thousand_lines_a_second_do_not_hold_up_the_window() {
         assert!(seconds < 300, "the end never came");
     }
     guest.join().unwrap();
-    println!("longest stall {:?}", watchdog.worst());
-    assert!(watchdog.worst() < STALL, "{:?}", watchdog.worst());
+    watchdog.check();
     let rows = view.terminal().vadjustment().unwrap().upper();
     assert!(rows >= 30_000.0, "{rows} lines");
     window.destroy();
@@ -149,8 +147,7 @@ async fn a_guest_that_never_stops_is_slowed_and_can_be_left() {
     pause(300).await;
     let watchdog = Watchdog::start();
     pause(3000).await;
-    println!("longest stall {:?}", watchdog.worst());
-    assert!(watchdog.worst() < STALL, "{:?}", watchdog.worst());
+    watchdog.check();
     view.detach();
     assert!(!view.is_attached());
     stop.store(true, Ordering::Relaxed);
@@ -196,16 +193,15 @@ async fn hostile_output_does_no_harm() {
             .collect(),
     );
     let watchdog = Watchdog::start();
-    for (n, bytes) in hostile.into_iter().enumerate() {
+    for bytes in hostile {
         let guest = serial.clone();
         gio::spawn_blocking(move || guest.say_all(&bytes)).await.unwrap();
         pause(300).await;
-        println!("{n}: longest stall {:?}", watchdog.worst());
         // It goes on to speak and listen.
         serial_hears(&serial);
         view.mark_reset();
     }
-    assert!(watchdog.worst() < STALL, "{:?}", watchdog.worst());
+    watchdog.check();
     assert_eq!((window.width(), window.height()), size);
     assert_eq!(clipboard.read_text_future().await.unwrap().as_deref(), Some("untouched"));
     serial.say_all(b"\r\nstill here\r\n");
@@ -242,9 +238,8 @@ async fn megabytes_pasted_arrive_whole_without_holding_up_the_window() {
         pause(50).await;
     }
     let heard = guest.join().unwrap();
-    println!("longest stall {:?}", watchdog.worst());
     assert!(heard == text.replace('\n', "\r").into_bytes(), "{} of {length} bytes", heard.len());
-    assert!(watchdog.worst() < STALL, "{:?}", watchdog.worst());
+    watchdog.check();
     window.destroy();
 }
 
@@ -304,8 +299,9 @@ async fn the_end_of_the_machine_is_told_and_the_text_kept() {
 async fn all_of_the_output_is_saved() {
     let (view, serial, window) = attached().await;
     // Long lines wrap on the screen and not in the file.
-    let line =
-        |n: u32| format!("{n:05} {}", "abc ".repeat(if n % 10 == 0 { 60 } else { 3 }).trim_end());
+    let line = |n: u32| {
+        format!("{n:05} {}", "abc ".repeat(if n.is_multiple_of(10) { 60 } else { 3 }).trim_end())
+    };
     let lines: Vec<String> = (0..3000).map(line).collect();
     let bytes = lines.join("\r\n").into_bytes();
     gio::spawn_blocking({
@@ -319,7 +315,7 @@ async fn all_of_the_output_is_saved() {
     let path = folder.path().join("console.txt");
     let watchdog = Watchdog::start();
     view.save_to(&gio::File::for_path(&path)).await.unwrap();
-    assert!(watchdog.worst() < STALL, "{:?}", watchdog.worst());
+    watchdog.check();
     let saved = std::fs::read_to_string(&path).unwrap();
     assert_eq!(saved.lines().map(str::trim_end).collect::<Vec<_>>(), lines);
     let error = view.save_to(&gio::File::for_path("/nowhere/console.txt")).await.unwrap_err();
@@ -354,7 +350,9 @@ async fn text_is_found_in_a_full_scrollback() {
     entry.set_text("NEEDLE (");
     wait(|| selected() == "needle (").await;
     entry.set_text("nothing like it");
+    let start = std::time::Instant::now();
     wait(|| entry.has_css_class("error")).await;
+    println!("looked through 100,000 lines in {:?}", start.elapsed());
     assert_eq!(selected(), "");
 
     // From one to the next, and around.
@@ -373,8 +371,7 @@ async fn text_is_found_in_a_full_scrollback() {
     // Tries everything, and finds nothing.
     entry.set_text("(h|a|y|[a-z ])+(h|a|y|[a-z ])+(h|a|y|[a-z ])+!");
     pause(1000).await;
-    println!("longest stall {:?}", watchdog.worst());
-    assert!(watchdog.worst() < STALL, "{:?}", watchdog.worst());
+    watchdog.check();
     window.destroy();
 }
 

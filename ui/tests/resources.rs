@@ -1,5 +1,7 @@
 //! The charts as widgets, in a real window.
 
+#![allow(clippy::unwrap_used)] // What fails here fails the test.
+
 mod support;
 
 use std::time::Duration;
@@ -69,6 +71,7 @@ async fn pictures_of_the_page() {
     page.timeline().point_at(Some(0.4));
     pictures(&window, "resources-cursor").await;
     page.timeline().point_at(None);
+    page.set_history(Some(&Guest::new(true).seconds(3700).history));
     page.timeline().set_span(3600.0);
     pause(300).await;
     picture(&window, "resources-hour", 1).await;

@@ -120,6 +120,24 @@ impl Accessible {
         })
     }
 
+    /// Whether its program answers for it.
+    pub(super) async fn is_there(&self) -> bool {
+        let interface = "org.a11y.atspi.Accessible";
+        let limit = i32::try_from(patience().as_millis()).expect("minutes at most");
+        let flags = DBusCallFlags::NO_AUTO_START;
+        let call = self.bus.call_future(
+            Some(&self.owner),
+            &self.path,
+            interface,
+            "GetRoleName",
+            None,
+            None,
+            flags,
+            limit,
+        );
+        call.await.is_ok()
+    }
+
     /// What kind of thing it is, such as `button`.
     ///
     /// # Errors
@@ -128,12 +146,35 @@ impl Accessible {
         self.ask("Accessible", "GetRoleName", None)
     }
 
-    /// What a screen reader calls it.
+    /// What a screen reader calls it: its name, or else that of its label.
     ///
     /// # Errors
     /// When it is gone.
     pub fn name(&self) -> Result<String, glib::Error> {
+        let name = self.own_name()?;
+        match name.trim().is_empty() {
+            true => Ok(self.label().unwrap_or_default()),
+            false => Ok(name),
+        }
+    }
+
+    fn own_name(&self) -> Result<String, glib::Error> {
         self.property("Accessible", "Name")
+    }
+
+    /// The name of what is said to be its label.
+    fn label(&self) -> Option<String> {
+        type Relations = Vec<(u32, Vec<(String, glib::variant::ObjectPath)>)>;
+        // AtspiRelationType: 2 is "labelled by".
+        const LABELLED_BY: u32 = 2;
+        let relations: Relations = self.ask("Accessible", "GetRelationSet", None).ok()?;
+        let labels = relations.into_iter().filter(|(kind, _)| *kind == LABELLED_BY);
+        labels.flat_map(|(_, labels)| labels).find_map(|(owner, path)| {
+            let label = Self::new(&self.bus, &owner, path.as_str());
+            // GTK's menus are labelled by what has no name and is not more than its text.
+            let name = label.own_name().ok().filter(|name| !name.is_empty());
+            name.or_else(|| label.text().ok()).filter(|name| !name.trim().is_empty())
+        })
     }
 
     /// What a screen reader says about it besides its name.
@@ -169,20 +210,18 @@ impl Accessible {
         Ok(children.into_iter().map(child).collect())
     }
 
+    /// Whether there is something that [`Self::click`] does.
+    #[must_use]
+    pub fn has_action(&self) -> bool {
+        self.property("Action", "NActions").is_ok_and(|count: i32| count > 0)
+    }
+
     /// Does what a click does.
     ///
     /// # Errors
     /// When it is gone or there is nothing that a click does.
     pub fn click(&self) -> Result<(), glib::Error> {
         self.done(self.ask("Action", "DoAction", Some(&(0i32,).to_variant()))?, "click")
-    }
-
-    /// Gives it the keyboard.
-    ///
-    /// # Errors
-    /// When it is gone or cannot have it.
-    pub fn focus(&self) -> Result<(), glib::Error> {
-        self.done(self.ask("Component", "GrabFocus", None)?, "focus")
     }
 
     /// Chooses the child with this index, of a list.
@@ -198,7 +237,9 @@ impl Accessible {
     /// # Errors
     /// When it is gone or holds no text.
     pub fn text(&self) -> Result<String, glib::Error> {
-        self.ask("Text", "GetText", Some(&(0i32, -1i32).to_variant()))
+        // To the end is -1, but not for every entry of GTK's.
+        let count: i32 = self.property("Text", "CharacterCount")?;
+        self.ask("Text", "GetText", Some(&(0i32, count).to_variant()))
     }
 
     /// Replaces the text in it.
@@ -225,22 +266,6 @@ impl Accessible {
     pub fn extents(&self) -> Result<(i32, i32, i32, i32), glib::Error> {
         // AtspiCoordType: 1 is relative to the window.
         self.ask("Component", "GetExtents", Some(&(1u32,).to_variant()))
-    }
-
-    /// Whether something else that has a name is said to be its label.
-    #[must_use]
-    pub fn has_label(&self) -> bool {
-        type Relations = Vec<(u32, Vec<(String, glib::variant::ObjectPath)>)>;
-        // AtspiRelationType: 2 is "labelled by".
-        const LABELLED_BY: u32 = 2;
-        let relations: Relations =
-            self.ask("Accessible", "GetRelationSet", None).unwrap_or_default();
-        relations.iter().filter(|(kind, _)| *kind == LABELLED_BY).any(|(_, labels)| {
-            labels.iter().any(|(owner, path)| {
-                let label = Self::new(&self.bus, owner, path.as_str());
-                label.name().is_ok_and(|name| !name.trim().is_empty())
-            })
-        })
     }
 
     fn done(&self, done: bool, what: &str) -> Result<(), glib::Error> {
@@ -314,10 +339,16 @@ impl Node {
             true => object.children().unwrap_or_default(),
             false => Vec::new(),
         };
+        let states = object.state_bits().unwrap_or_default();
+        // Only what can be worked with is labelled by something else.
+        let name = match has(states, State::Focusable) {
+            true => object.name(),
+            false => object.own_name(),
+        };
         Self {
             role: object.role().unwrap_or_default(),
-            name: object.name().unwrap_or_default(),
-            states: object.state_bits().unwrap_or_default(),
+            name: name.unwrap_or_default(),
+            states,
             children: children
                 .iter()
                 .map(|child| Self::read(child, depth + 1))
@@ -344,8 +375,7 @@ impl Node {
         // Boxes in boxes are of no interest.
         let nameless = self.name.is_empty() && !self.is(State::Focusable);
         let mut depth = depth;
-        if !(nameless && matches!(self.role.as_str(), "generic" | "group" | "none" | "tab panel"))
-        {
+        if !(nameless && matches!(self.role.as_str(), "generic" | "group" | "none" | "tab panel")) {
             write!(f, "{:1$}{2} “{3}”", "", depth * 2, self.role, self.name.escape_debug())?;
             for (state, word) in [
                 (State::Focused, "focused"),

@@ -122,7 +122,8 @@ impl X11 {
     /// # Panics
     /// When the X server is gone.
     pub fn point(&self, x: i32, y: i32) {
-        let at = (i16::try_from(x).expect("on the screen"), i16::try_from(y).expect("on the screen"));
+        let at =
+            (i16::try_from(x).expect("on the screen"), i16::try_from(y).expect("on the screen"));
         self.fake(MOTION_NOTIFY_EVENT, 0, at);
     }
 
@@ -131,6 +132,7 @@ impl X11 {
     /// # Panics
     /// When the X server is gone.
     pub fn click(&self, button: u8) {
+        self.look_after_focus();
         self.fake(BUTTON_PRESS_EVENT, button, (0, 0));
         self.fake(BUTTON_RELEASE_EVENT, button, (0, 0));
     }

@@ -15,6 +15,7 @@ mod links;
 mod look;
 mod outbox;
 mod pace;
+mod rows;
 mod save;
 mod search;
 mod view;

@@ -8,6 +8,8 @@ use gtk::prelude::*;
 use gtk::{gio, glib};
 use vte::prelude::*;
 
+use super::rows::{self, Rows};
+
 /// Rows that are taken at once: some milliseconds. While they are matched, the window goes on.
 const ROWS: i64 = 500;
 /// Most rows that a line is followed for.
@@ -42,8 +44,7 @@ pub(super) async fn find(
     from: Option<Line>,
     back: bool,
 ) -> Option<Line> {
-    let rows = terminal.vadjustment()?;
-    let (lower, upper) = (rows.lower() as i64, rows.upper() as i64);
+    let Rows { first: lower, end: upper } = Rows::of(terminal)?;
     let from = from.filter(|line| line.last >= lower);
     // First to the end in that direction, then from the other end up to here and with it.
     let parts = match (from, back) {
@@ -76,11 +77,13 @@ pub(super) async fn find(
 
 /// Lets VTE select what it finds in `line`; says whether it does.
 pub(super) fn select(terminal: &vte::Terminal, line: Line, back: bool) -> bool {
-    let Some(rows) = terminal.vadjustment() else { return false };
+    let (Some(rows), Some(adjustment)) = (Rows::of(terminal), terminal.vadjustment()) else {
+        return false;
+    };
     terminal.unselect_all();
     // With nothing selected, VTE begins at the edge of what is seen: there, the line comes next.
-    let page = rows.page_size() as i64;
-    rows.set_value(if back { line.last + 1 - page } else { line.first } as f64);
+    let above = if back { line.last + 1 - adjustment.page_size() as i64 } else { line.first };
+    adjustment.set_value((above - rows.first) as f64);
     if back { terminal.search_find_previous() } else { terminal.search_find_next() }
 }
 
@@ -96,8 +99,7 @@ fn begin_of_line(terminal: &vte::Terminal, row: i64) -> i64 {
 
 /// A row, with a line break unless its line goes on in the next.
 fn text_of(terminal: &vte::Terminal, row: i64) -> String {
-    let (text, _) = terminal.text_range_format(vte::Format::Text, row, 0, row + 1, 0);
-    text.map(Into::into).unwrap_or_default()
+    rows::text(terminal, row, row + 1)
 }
 
 /// The last (or first) line that matches among rows with these texts, of which `first` is the

@@ -30,8 +30,8 @@ mod imp {
                 name: gtk::Label::default(),
                 state: gtk::Label::default(),
                 sparkline: Sparkline::new(Quantity::Cpu),
-                item: glib::WeakRef::default(),
                 vm: RefCell::default(),
+                item: glib::WeakRef::default(),
             }
         }
     }

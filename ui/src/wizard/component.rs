@@ -37,7 +37,7 @@ pub(super) enum WizardInput {
     /// Something was dropped that is no file of this computer.
     Foreign,
     /// What a file holds.
-    Inspected(PathBuf, Result<Inspected, Failure>),
+    Inspected(PathBuf, Box<Result<Inspected, Failure>>),
     /// Where machines go.
     Storage(Storage),
     /// ISO images that were used lately.
@@ -176,7 +176,7 @@ impl Component for Wizard {
                 show_failure(root, &gettext("This File Cannot Be Used"), &Failure::new(text));
             }
             WizardInput::Inspected(path, holds) => {
-                draft.inspected(&path, holds);
+                draft.inspected(&path, *holds);
                 self.refill();
                 self.show();
                 if self.step() == Step::Source {
@@ -248,7 +248,7 @@ impl Wizard {
         let inspecting = self.machines.backend().inspect(path.clone());
         let input = sender.input_sender().clone();
         glib::spawn_future_local(async move {
-            let holds = inspecting.await;
+            let holds = Box::new(inspecting.await);
             // The dialog may be gone by now.
             let _ = input.send(WizardInput::Inspected(path, holds));
         });

@@ -14,6 +14,9 @@ const USUAL_MEMORY: Bytes = Bytes::gib(2);
 const USUAL_CPUS: u32 = 2;
 const USUAL_DISK: Bytes = Bytes::gib(32);
 
+/// What xorriso, genisoimage and others call a medium that nobody gave a label.
+const NO_LABELS: [&str; 4] = ["ISOIMAGE", "CDROM", "CD_ROM", "NEW"];
+
 impl Draft {
     /// Brings up to date what nobody has touched.
     pub(in crate::wizard) fn suggest(&mut self) {
@@ -88,6 +91,7 @@ impl Draft {
             Found::Medium(medium) => Some(medium.volume.label.clone()),
             Found::Disk(_) => None,
         };
+        let label = || label().filter(|label| !NO_LABELS.contains(&label.trim()));
         let candidates = [self.system().map(|system| system.name.clone()), label(), file_name()];
         let name = candidates.into_iter().flatten().find_map(|name| valid(&name));
         let name = name.unwrap_or_else(|| gettext("New Machine"));

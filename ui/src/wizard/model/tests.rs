@@ -54,6 +54,7 @@ fn image() -> Inspected {
         actual_size: Bytes::gib(1),
         cluster_size: None,
         snapshots: 0,
+        backing_name: None,
         backing: Vec::new(),
     });
     Inspected { found, system: None }

@@ -1,4 +1,5 @@
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -169,8 +170,9 @@ fn victim() {
     let vm = store.load("a").unwrap();
     let mut vm = store.restore(store.discard(&vm).unwrap()).unwrap();
     println!("ready");
-    for number in 0.. {
-        let name: Name = format!("clone {number}").parse().unwrap();
+    loop {
+        // Those who were killed before may have left theirs.
+        let name: Name = format!("clone {}", Uuid::new_v4()).parse().unwrap();
         let clone = store.duplicate(&vm, name, &mut |_, _| true).unwrap();
         vm = store.restore(store.discard(&vm).unwrap()).unwrap();
         store.purge(store.discard(&clone).unwrap()).unwrap();
@@ -188,11 +190,12 @@ fn killed_at_any_moment_a_machine_is_whole_or_gone() {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let told = BufReader::new(victim.stdout.take().unwrap());
-        told.lines().find(|line| line.as_ref().unwrap().ends_with("ready")).unwrap().unwrap();
+        let mut told = BufReader::new(victim.stdout.take().unwrap()).lines();
+        told.by_ref().find(|line| line.as_ref().unwrap().ends_with("ready")).unwrap().unwrap();
         std::thread::sleep(Duration::from_micros(310 * round));
         victim.kill().unwrap();
-        victim.wait().unwrap();
+        let end = victim.wait().unwrap();
+        assert_eq!(end.signal(), Some(9), "it was at work until then");
         store.recover();
         for entry in store.list().unwrap() {
             let vm = entry.vm.unwrap();
