@@ -50,7 +50,7 @@ fn from_its_disk_to_the_next_start_of_berth() {
     app.milestone("idle");
     app.show_page("Console");
     app.tab_to("Serial console");
-    app.type_text("timeout 60 sh -c 'while :; do :; done'\n");
+    app.type_text("timeout 30 sh -c 'while :; do :; done'\n");
     app.show_page("Resources");
     app.until_within(COMMAND, "work", || processor(&app).is_some_and(|share| share > 40.0));
     app.milestone("working");
