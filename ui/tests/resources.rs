@@ -262,6 +262,8 @@ async fn the_overview_follows_its_model() {
         state: "Off".into(),
         history: History::new(),
     });
+    // Rows are made for who looks.
+    let window = show(&page, 800, 600).await;
     let count = || page.sparklines().len() / 2;
     assert_eq!(count(), 0);
     model.splice(0, 0, &["a", "b", "c"].map(gtk::StringObject::new));
@@ -271,7 +273,8 @@ async fn the_overview_follows_its_model() {
     let weak = page.downgrade();
     page.set_model(&gio::ListStore::new::<gtk::StringObject>(), |_| unreachable!());
     assert_eq!(count(), 0);
-    drop(page);
+    window.destroy();
+    drop((window, page));
     assert!(weak.upgrade().is_none(), "the page is not kept by what it listens to");
 }
 

@@ -120,3 +120,39 @@ pub(super) fn fw_cfg(
         .system_states(false)
         .build((*ram.ram).clone())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machine::Boot;
+    use crate::units::Bytes;
+
+    #[test]
+    fn drives_are_tried_in_their_order_whatever_their_bus() {
+        let disk =
+            |bus| DriveConfig::Disk { path: "/disk".into(), format: None, read_only: false, bus };
+        let mut config = MachineConfig {
+            name: "test".into(),
+            uuid: uuid::Uuid::nil(),
+            memory: Bytes::mib(64),
+            cpus: 1,
+            boot: Boot::Bios,
+            drives: vec![
+                disk(DiskBus::Sata),
+                disk(DiskBus::Virtio),
+                DriveConfig::Optical { medium: None },
+            ],
+            boot_first: None,
+            log: None,
+        };
+        let order = |config: &_| String::from_utf8(boot_order(&drive_order(config))).unwrap();
+        let (sata, virtio, optical) = (
+            "/pci@i0cf8/pci8086,2922@1f,2/drive@0/disk@0",
+            "/pci@i0cf8/scsi@11/disk@0,0",
+            "/pci@i0cf8/pci8086,2922@1f,2/drive@2/disk@0",
+        );
+        assert_eq!(order(&config), format!("{sata}\n{virtio}\n{optical}\0"));
+        config.boot_first = Some(1);
+        assert_eq!(order(&config), format!("{virtio}\n{sata}\n{optical}\0"));
+    }
+}
