@@ -29,15 +29,13 @@ help:
 setup:
 	@$(lab)/setup
 
-# The root has no locale but C.UTF-8, in which LANGUAGE is heeded.
 run: setup
 	@mkdir -p $${XDG_DATA_HOME:-$$HOME/.local/share}/berth
 	@$(lab)/make-images demo.iso
 	@$(dev) cargo build --release --package berth
 	@$(dev) po/compile target/locale
 	@export BERTH_LOCALE_DIR='$(CURDIR)/target/locale'; \
-	export LANGUAGE="$${LANGUAGE:-$${LC_ALL:-$${LC_MESSAGES:-$$LANG}}}"; \
-	[ "$$($(dev))" = system ] || export LC_ALL=C.UTF-8; \
+	[ "$$($(dev))" = system ] || export LOCPATH="$$($(lab)/locale)"; \
 	if [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ]; then \
 	  INROOT_DESKTOP=1 $(dev) cargo run --quiet --release --package berth -- open $(ARGS); \
 	else \

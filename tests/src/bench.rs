@@ -47,7 +47,8 @@ pub enum Better {
 pub struct Row {
     name: String,
     unit: &'static str,
-    target: f64,
+    /// What the ratio, Berth to peer, should not be worse than.
+    target: Option<f64>,
     better: Better,
     /// Berth's own value should not be worse than this, whatever the peer's is.
     limit: Option<f64>,
@@ -59,14 +60,24 @@ impl Row {
     /// A row whose ratio, Berth to peer, should not be worse than `target`.
     #[must_use]
     pub fn new(name: impl Into<String>, unit: &'static str, target: f64, better: Better) -> Self {
-        let (berth, peer) = (Vec::new(), Vec::new());
-        Self { name: name.into(), unit, target, better, limit: None, berth, peer }
+        Self { target: Some(target), ..Self::bare(name.into(), unit, better) }
     }
 
-    /// The row with a bound on Berth's own value, in the row's unit.
+    /// A row in which Berth's own value should not be worse than `limit`, in the row's unit; the
+    /// peer's is there to compare with.
     #[must_use]
-    pub fn with_limit(self, limit: f64) -> Self {
-        Self { limit: Some(limit), ..self }
+    pub fn bounded(
+        name: impl Into<String>,
+        unit: &'static str,
+        limit: f64,
+        better: Better,
+    ) -> Self {
+        Self { limit: Some(limit), ..Self::bare(name.into(), unit, better) }
+    }
+
+    fn bare(name: String, unit: &'static str, better: Better) -> Self {
+        let (berth, peer) = (Vec::new(), Vec::new());
+        Self { name, unit, target: None, better, limit: None, berth, peer }
     }
 
     /// Adds the result of a run.
@@ -104,7 +115,9 @@ struct Measurement<'a> {
     peer: f64,
     /// Berth to peer.
     ratio: f64,
-    target: f64,
+    /// Of the ratio.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<f64>,
     /// Of Berth's own value.
     #[serde(skip_serializing_if = "Option::is_none")]
     limit: Option<f64>,
@@ -117,8 +130,9 @@ impl Measurement<'_> {
             true => value >= bound,
             false => value <= bound,
         };
-        let within = self.limit.is_none_or(|limit| good(self.berth, limit));
-        if within && good(self.ratio, self.target) { "reached" } else { "missed" }
+        let within = self.limit.is_none_or(|limit| good(self.berth, limit))
+            && self.target.is_none_or(|target| good(self.ratio, target));
+        if within { "reached" } else { "missed" }
     }
 }
 
@@ -180,18 +194,18 @@ impl Bench {
         println!("{:44} {:>16} {:>16} {:>7} {:>9}", "", "Berth", self.peer, "ratio", "target");
         for result in &results {
             let sign = if result.higher_is_better { "≥" } else { "≤" };
+            let bound = match (result.target, result.limit) {
+                (Some(target), _) => format!("{sign} {target:.2}"),
+                (None, limit) => format!("{sign} {:.1} {}", limit.unwrap_or(f64::NAN), result.unit),
+            };
             println!(
-                "{:44} {:>16} {:>16} {:>7.2} {:>9} {}",
+                "{:44} {:>16} {:>16} {:>7.2} {bound:>9} {}",
                 result.name,
                 format!("{:.2} {}", result.berth, result.unit),
                 format!("{:.2} {}", result.peer, result.unit),
                 result.ratio,
-                format!("{sign} {:.2}", result.target),
                 result.verdict()
             );
-            if let Some(limit) = result.limit {
-                println!("{:44} {:>16}", "", format!("{sign} {limit:.2} {}", result.unit));
-            }
         }
         for row in rows {
             let (berth, peer) = (list(&row.berth), list(&row.peer));

@@ -1,11 +1,13 @@
-//! Interrupt lines and messages, as devices see them.
+//! Interrupt lines and messages, as devices see them, and doorbells that guests ring.
 //!
 //! The machine implements [`InterruptController`] on KVM's in-kernel PIC, I/O APIC and local
 //! APICs; tests implement it with a recorder.
 
+use std::io;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use vmm_sys_util::eventfd::EventFd;
 
 /// A message-signalled interrupt: a 32-bit write to an address in the local APIC's window
 /// (Intel SDM vol. 3, "Message Signalled Interrupts").
@@ -23,6 +25,44 @@ pub trait InterruptController: Send + Sync {
     fn set_line(&self, gsi: u32, level: bool);
     /// Delivers `message` once.
     fn signal_msi(&self, message: MsiMessage);
+
+    /// Reserves a route by which an eventfd sends a message; `None` when there is none to be
+    /// had, and messages have to be signalled one by one.
+    fn add_route(&self) -> Option<RouteId> {
+        None
+    }
+
+    /// From now on every write to `event` sends `message` by `route`, replacing what the route
+    /// sent before. A write made earlier that nobody has read sends it as well.
+    ///
+    /// # Errors
+    /// When the message is none that can be delivered; the route then sends nothing.
+    fn connect(&self, _route: RouteId, _event: &EventFd, _message: MsiMessage) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Writes to `event` no longer send anything.
+    fn disconnect(&self, _route: RouteId, _event: &EventFd) {}
+
+    /// Gives a disconnected route back.
+    fn remove_route(&self, _route: RouteId) {}
+}
+
+/// One route for messages, see [`InterruptController::add_route`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RouteId(pub u32);
+
+/// What turns guest writes to an address into writes to an eventfd without a vCPU having to
+/// leave the kernel. Implemented by KVM; where there is none, the write reaches the device model.
+pub trait Doorbells: Send + Sync {
+    /// Writes of any length and value to guest-physical `address` now go to `event` alone.
+    ///
+    /// # Errors
+    /// When the system has no room for another doorbell; writes then reach the MMIO bus.
+    fn install(&self, address: u64, event: &EventFd) -> io::Result<()>;
+
+    /// Ends what [`Self::install`] began with the same arguments.
+    fn remove(&self, address: u64, event: &EventFd);
 }
 
 /// One wire to the interrupt controller.

@@ -39,6 +39,13 @@ pub trait Reset {
     fn reset(&self);
 }
 
+/// A device that works by itself, besides answering vCPUs.
+pub trait Resume {
+    /// Called each time before vCPUs run: a device whose state was restored takes up its work.
+    /// Until then it leaves guest memory and interrupts alone.
+    fn resume(&self);
+}
+
 #[cfg(test)]
 pub(crate) mod conformance {
     //! The one test that every device passes.

@@ -109,6 +109,7 @@ impl Boot {
             path: disk.path.clone(),
             format: disk.format,
             read_only: disk.read_only,
+            bus: disk.bus.unwrap_or_default(),
         };
         let mut drives: Vec<_> = self.disks.iter().map(disk).collect();
         let optical = self.iso.is_some().then_some(drives.len());

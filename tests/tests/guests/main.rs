@@ -14,6 +14,8 @@ mod memtest;
 mod system;
 mod terminal;
 mod variables;
+mod virtio_blk;
+mod virtio_rng;
 
 use std::time::Duration;
 

@@ -44,6 +44,7 @@ fn debian() -> OperatingSystem {
         recommended: resources(2, 2, 20),
         bios: None,
         uefi: Some(true),
+        virtio: true,
     }
 }
 

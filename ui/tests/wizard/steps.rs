@@ -4,7 +4,7 @@ use adw::prelude::*;
 use ui::backend::{Failure, NewDisk};
 use ui::fake::{FakeBackend, definition};
 use vmm_core::block::Format;
-use vmm_core::definition::{Drive, Firmware};
+use vmm_core::definition::{DiskBus, Drive, Firmware};
 use vmm_core::units::Bytes;
 
 use crate::Test;
@@ -89,7 +89,8 @@ fn an_existing_disk() {
     let created = stage.backend.created().remove(0);
     assert!(created.disks.is_empty());
     assert_eq!(created.definition.name.as_str(), "server");
-    let disk = Drive::Disk { file: IMAGE.into(), format: Format::Qcow2, read_only: false };
+    let (format, bus) = (Format::Qcow2, DiskBus::Sata);
+    let disk = Drive::Disk { file: IMAGE.into(), format, read_only: false, bus };
     assert_eq!(created.definition.drives, [disk, Drive::Optical { file: None }]);
 }
 

@@ -41,16 +41,7 @@ pub use qcow2::Qcow2Error;
 
 use std::io;
 
-use vm_memory::GuestAddress;
-
-/// A stretch of guest memory that data is read from or written to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Segment {
-    /// Where it starts.
-    pub address: GuestAddress,
-    /// Its length in bytes.
-    pub len: u32,
-}
+pub use crate::memory::Segment;
 
 /// How a disk image is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -119,4 +110,10 @@ pub trait BlockDevice: Send + Sync {
 
     /// Waits until every request submitted before has ended.
     fn drain(&self);
+
+    /// Ends every request submitted before, with an error where it has not begun or is held up:
+    /// for a guest that is reset and will not hear of it. Waits only for those being run.
+    fn give_up(&self) {
+        self.drain();
+    }
 }

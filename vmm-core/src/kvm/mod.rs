@@ -6,6 +6,7 @@
 
 mod coalesced;
 mod cpuid;
+mod routes;
 mod slots;
 mod state;
 #[cfg(test)]

@@ -4,9 +4,11 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use vmm_sys_util::eventfd::EventFd;
 
 use super::*;
 use crate::bus::{Bus, BusDevice};
+use crate::interrupt::{Doorbells, InterruptController, MsiMessage};
 use crate::memory::FirmwareRom;
 
 /// Records writes; reads give 0x5a.
@@ -128,4 +130,75 @@ fn state_moves_to_another_vm() {
     // Goes on after the IN, with what it read.
     assert_eq!(other.run(), Exit::Io);
     assert_eq!(*other.probe.0.lock(), [(2, vec![0x5a])]);
+}
+
+/// mov ax, 0xb800; mov ds, ax; mov word [0x10], 7; mov byte [0x12], 7; out 0x80, al; for ever
+const RING: [u8; 20] = [
+    0xb8, 0x00, 0xb8, 0x8e, 0xd8, 0xc7, 0x06, 0x10, 0x00, 0x07, 0x00, 0xc6, 0x06, 0x12, 0x00, 0x07,
+    0xe6, 0x80, 0xeb, 0xfe,
+];
+
+#[test]
+fn doorbells_ring_without_an_exit() {
+    let Some(mut rig) = rig(&RING) else { return };
+    let event = EventFd::new(libc::EFD_NONBLOCK).unwrap();
+    let Ok(()) = rig.vm.install(0xb_8010, &event) else {
+        eprintln!("skipped: this KVM has no ioeventfd");
+        return;
+    };
+    // The first exit is for the address beside the doorbell.
+    assert_eq!(rig.run(), Exit::Mmio);
+    assert_eq!(*rig.probe.0.lock(), [(0x12, vec![7])]);
+    assert_eq!(event.read().unwrap(), 1);
+    rig.vm.remove(0xb_8010, &event);
+    rig.vcpu.settle(&rig.ports, &rig.mmio, || {}).unwrap();
+    rig.vcpu.arm();
+    rig.vcpu.reset().unwrap();
+    assert_eq!(rig.run(), Exit::Mmio);
+    assert!(event.read().is_err());
+    assert_eq!(rig.probe.0.lock()[1], (0x10, vec![7, 0]));
+}
+
+/// Whether the vCPU's local APIC has been sent `vector`.
+fn requested(rig: &Rig, vector: usize) -> bool {
+    let apic = rig.vcpu.fd().get_lapic().unwrap();
+    // IRR: 32 vectors a register, registers 16 bytes apart from 0x200 (SDM vol. 3 §11.8.4).
+    apic.regs[0x200 + vector / 32 * 16 + vector % 32 / 8] as u8 & 1 << (vector % 8) != 0
+}
+
+#[test]
+fn routes_send_what_they_were_told_last() {
+    let Some(rig) = rig(&PORTS) else { return };
+    let Some(route) = rig.vm.add_route() else {
+        eprintln!("skipped: this KVM has no irqfd");
+        return;
+    };
+    // Switched on by software, or it takes nothing (SDM vol. 3 §11.9, SVR).
+    let mut apic = rig.vcpu.fd().get_lapic().unwrap();
+    (apic.regs[0xf0], apic.regs[0xf1]) = (-1, 1);
+    rig.vcpu.fd().set_lapic(&apic).unwrap();
+    let event = EventFd::new(libc::EFD_NONBLOCK).unwrap();
+    let message = |vector| MsiMessage { address: 0xfee0_0000, data: vector };
+    rig.vm.connect(route, &event, message(0x41)).unwrap();
+    event.write(1).unwrap();
+    assert!(requested(&rig, 0x41));
+    rig.vm.connect(route, &event, message(0x52)).unwrap();
+    assert!(!requested(&rig, 0x52));
+    event.write(1).unwrap();
+    assert!(requested(&rig, 0x52));
+    rig.vm.disconnect(route, &event);
+    rig.vm.connect(route, &event, message(0x63)).unwrap();
+    rig.vm.disconnect(route, &event);
+    event.write(1).unwrap();
+    assert!(!requested(&rig, 0x63));
+    // Written while nothing was connected; KVM sends it from a thread of its own.
+    rig.vm.connect(route, &event, message(0x63)).unwrap();
+    let start = std::time::Instant::now();
+    while !requested(&rig, 0x63) {
+        assert!(start.elapsed().as_secs() < 20, "the message was not sent");
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    rig.vm.disconnect(route, &event);
+    rig.vm.remove_route(route);
+    assert_eq!(rig.vm.add_route(), Some(route));
 }

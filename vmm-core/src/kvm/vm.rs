@@ -1,23 +1,21 @@
 //! The VM as KVM knows it.
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
-use kvm_bindings::{
-    CpuId, KVM_IRQ_ROUTING_IRQCHIP, KVM_IRQCHIP_IOAPIC, KVM_IRQCHIP_PIC_MASTER,
-    KVM_IRQCHIP_PIC_SLAVE, KVM_MAX_CPUID_ENTRIES, KVM_PIT_SPEAKER_DUMMY, KvmIrqRouting,
-    kvm_irq_routing_entry, kvm_irq_routing_irqchip, kvm_msi, kvm_pit_config,
-};
-use kvm_ioctls::{Cap, IoEventAddress, Kvm, VmFd};
+use kvm_bindings::{CpuId, KVM_MAX_CPUID_ENTRIES, KVM_PIT_SPEAKER_DUMMY, kvm_msi, kvm_pit_config};
+use kvm_ioctls::{Cap, IoEventAddress, Kvm, NoDatamatch, VmFd};
+use vmm_sys_util::eventfd::EventFd;
 
 use super::coalesced::CoalescedRing;
 use super::cpuid::Processor;
+use super::routes::Routes;
 use super::slots::Slots;
 use super::state::{ChipsetState, Restore};
 use super::vcpu::Vcpu;
 use super::{KvmError, Refusal, cpuid};
 use crate::bus::Bus;
-use crate::interrupt::{InterruptController, MsiMessage};
+use crate::interrupt::{Doorbells, InterruptController, MsiMessage, RouteId};
 use crate::memory::{Access, MapError, MemoryMapper, SlotId};
 
 /// Three pages that KVM needs on Intel processors without unrestricted guests, below the flash
@@ -38,39 +36,14 @@ const REQUIRED: [(Cap, &str); 10] = [
     (Cap::AdjustClock, "an adjustable clock"),
 ];
 
-/// Inputs of the I/O APIC.
-const IOAPIC_INPUTS: u32 = 24;
-/// What KVM cannot be told to call otherwise: the interval timer's interrupt.
-const TIMER_GSI: u32 = 0;
-/// Input of the I/O APIC that the timer is wired to on a PC (MADT: interrupt source override).
-const TIMER_INPUT: u32 = 2;
-
-/// The wiring of a PC: GSIs below 16 reach both the 8259s and the I/O APIC at their own input,
-/// but the timer reaches input 2, where the 8259s' own cascade is.
-fn pc_routing() -> KvmIrqRouting {
-    let entry = |gsi, irqchip, pin| {
-        let mut entry =
-            kvm_irq_routing_entry { gsi, type_: KVM_IRQ_ROUTING_IRQCHIP, ..Default::default() };
-        entry.u.irqchip = kvm_irq_routing_irqchip { irqchip, pin };
-        entry
-    };
-    let pics = (0..16).map(|gsi| {
-        let chip = if gsi < 8 { KVM_IRQCHIP_PIC_MASTER } else { KVM_IRQCHIP_PIC_SLAVE };
-        entry(gsi, chip, gsi % 8)
-    });
-    let ioapic = (0..IOAPIC_INPUTS).filter(|gsi| *gsi != TIMER_INPUT).map(|gsi| {
-        let pin = if gsi == TIMER_GSI { TIMER_INPUT } else { gsi };
-        entry(gsi, KVM_IRQCHIP_IOAPIC, pin)
-    });
-    let entries: Vec<_> = pics.chain(ioapic).collect();
-    KvmIrqRouting::from_entries(&entries).expect("a few dozen routes are within KVM's limit")
-}
-
 /// One VM: its memory slots and interrupt controllers.
 pub struct Vm {
     kvm: Kvm,
     fd: VmFd,
     slots: Slots,
+    routes: Routes,
+    /// Whether eventfds can send messages.
+    irqfd: bool,
     initial: ChipsetState,
 }
 
@@ -114,12 +87,14 @@ impl Vm {
         fd.set_identity_map_address(IDENTITY_MAP).or_refused("place the identity map")?;
         fd.set_tss_address(TSS).or_refused("place the task state segment")?;
         fd.create_irq_chip().or_refused("create the interrupt controllers")?;
-        fd.set_gsi_routing(&pc_routing()).or_refused("wire the interrupt controllers")?;
+        let routes = Routes::default();
+        routes.wire(&fd).or_refused("wire the interrupt controllers")?;
         let pit = kvm_pit_config { flags: KVM_PIT_SPEAKER_DUMMY, ..Default::default() };
         fd.create_pit2(pit).or_refused("create the interval timer")?;
         let slots = Slots::new(u32::try_from(kvm.get_nr_memslots()).unwrap_or(32));
+        let irqfd = kvm.check_extension(Cap::Irqfd);
         let initial = ChipsetState::save(&fd)?;
-        Ok(Self { kvm, fd, slots, initial })
+        Ok(Self { kvm, fd, slots, routes, irqfd, initial })
     }
 
     /// What the processor calls itself, which guests see as well.
@@ -226,6 +201,37 @@ impl InterruptController for Vm {
         // The guest chooses address and data; KVM refuses what is no local APIC's.
         if let Err(error) = self.fd.signal_msi(msi) {
             tracing::debug!("message-signalled interrupt {message:x?}: {error}");
+        }
+    }
+
+    fn add_route(&self) -> Option<RouteId> {
+        if self.irqfd { self.routes.add() } else { None }
+    }
+
+    fn connect(&self, route: RouteId, event: &EventFd, message: MsiMessage) -> io::Result<()> {
+        self.routes.connect(&self.fd, route, event, message)
+    }
+
+    fn disconnect(&self, route: RouteId, event: &EventFd) {
+        self.routes.disconnect(&self.fd, route, event);
+    }
+
+    fn remove_route(&self, route: RouteId) {
+        self.routes.remove(route);
+    }
+}
+
+impl Doorbells for Vm {
+    fn install(&self, address: u64, event: &EventFd) -> io::Result<()> {
+        // Without a value to match, KVM needs not even decode the instruction.
+        self.fd.register_ioevent(event, &IoEventAddress::Mmio(address), NoDatamatch)?;
+        Ok(())
+    }
+
+    fn remove(&self, address: u64, event: &EventFd) {
+        let address = IoEventAddress::Mmio(address);
+        if let Err(error) = self.fd.unregister_ioevent(event, &address, NoDatamatch) {
+            tracing::warn!("doorbell: {error}");
         }
     }
 }

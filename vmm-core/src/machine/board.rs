@@ -29,13 +29,15 @@ use crate::devices::lpc::{
 use crate::devices::rtc::{self, CmosLayout, Rtc};
 use crate::devices::serial::{self, Serial};
 use crate::devices::vga::{Vga, VgaConfig};
+use crate::devices::virtio::rng::Entropy;
+use crate::devices::virtio::{VirtioDevice, VirtioPci, Wiring};
 use crate::firmware::{FirmwareKind, SearchPath};
 use crate::interrupt::{InterruptController, IrqLine};
 use crate::kvm::{Vcpu, Vm};
 use crate::memory::{LEGACY_VGA, MappedRam, RamAllocation};
 use crate::pci::{ConfigMechanism1, EcamWindow, Intx, RootBus, Slot};
 use crate::request::{GuestRequest, RequestSink};
-use crate::state::Reset;
+use crate::state::{Reset, Resume};
 use crate::timer::Timers;
 use crate::units::Bytes;
 
@@ -65,6 +67,7 @@ pub(super) struct Board {
     pub(super) keyboard: Arc<I8042>,
     pub(super) log: Arc<Log>,
     resettable: Vec<Arc<dyn Reset + Send + Sync>>,
+    resumable: Vec<Arc<dyn Resume + Send + Sync>>,
     root: Arc<RootBus>,
     _buses: Buses,
     ahci: Arc<Ahci>,
@@ -100,7 +103,7 @@ impl Board {
             Boot::Uefi { .. } => Some(search.find(FirmwareKind::Uefi)?),
             Boot::Kernel { .. } => None,
         };
-        let (drives, plugs) = Drives::open(&config.drives, &ram.ram, orders)?;
+        let (mut drives, plugs) = Drives::open(config, &ram.ram, orders)?;
         let vcpus = vm.create_vcpus(config.cpus)?;
         // SAFETY: it becomes part of the host bridge, and the board drops its RAM last.
         let shadow = unsafe { ram.shadow()? };
@@ -130,8 +133,25 @@ impl Board {
         let display = Vga::new(vga, intx(chipset::DISPLAY), vm.clone(), clock.clone())
             .map_err(MachineError::System)?;
         root.insert(display.clone());
-        let ahci = Ahci::new(intx(chipset::AHCI), ram.ram.clone(), plugs);
+        let ahci = Ahci::new(intx(chipset::AHCI), ram.ram.clone(), plugs.sata);
         root.insert(ahci.clone());
+
+        let mut virtio = VirtioFunctions {
+            root: &root,
+            wiring: &|slot| Wiring {
+                intx: intx(slot),
+                ram: ram.ram.clone(),
+                doorbells: vm.clone(),
+                on_panic: panic_sink(orders),
+            },
+            resettable: Vec::new(),
+            resumable: Vec::new(),
+        };
+        virtio.add(Entropy, chipset::ENTROPY)?;
+        for (index, disk) in plugs.virtio {
+            drives.connect(index, virtio.add(disk, chipset::virtio_disk(index))?);
+        }
+        let VirtioFunctions { resettable: virtio_resettable, resumable, .. } = virtio;
 
         let reset_control = Arc::new(ResetControl::new(request.clone()));
         let config_ports = Arc::new(ConfigMechanism1::new(root.clone(), reset_control.clone()));
@@ -157,6 +177,7 @@ impl Board {
             keyboard.clone(),
             rtc.clone(),
         ];
+        resettable.extend(virtio_resettable);
 
         let port_devices: [(u64, u64, Arc<dyn BusDevice>); 7] = [
             (ConfigMechanism1::BASE, ConfigMechanism1::LEN, config_ports),
@@ -208,6 +229,7 @@ impl Board {
             keyboard,
             log,
             resettable,
+            resumable,
             root,
             _buses: buses,
             ahci,
@@ -230,6 +252,13 @@ impl Board {
         self.root.refresh();
         self.vm.reset_chipset()?;
         self.start.prepare(&self.ram)
+    }
+
+    /// Called each time before the vCPUs run.
+    pub(super) fn resume(&self) {
+        for device in &self.resumable {
+            device.resume();
+        }
     }
 
     pub(super) fn press_power_button(&self) {
@@ -306,6 +335,36 @@ fn new_timers(orders: &Sender<Order>) -> Result<Timers, MachineError> {
         let _ = orders.try_send(Order::Failed(format!("A device model failed: {message}.")));
     };
     Timers::new(on_panic).map_err(MachineError::System)
+}
+
+/// Virtio devices on their way to the root bus.
+struct VirtioFunctions<'a> {
+    root: &'a RootBus,
+    wiring: &'a dyn Fn(Slot) -> Wiring,
+    resettable: Vec<Arc<dyn Reset + Send + Sync>>,
+    resumable: Vec<Arc<dyn Resume + Send + Sync>>,
+}
+
+impl VirtioFunctions<'_> {
+    /// Puts `device` into `slot`.
+    fn add<D: VirtioDevice>(
+        &mut self,
+        device: D,
+        slot: Slot,
+    ) -> Result<Arc<VirtioPci<D>>, MachineError> {
+        let function = VirtioPci::new(device, (self.wiring)(slot)).map_err(MachineError::System)?;
+        self.root.insert(function.clone());
+        self.resettable.push(function.clone());
+        self.resumable.push(function.clone());
+        Ok(function)
+    }
+}
+
+fn panic_sink(orders: &Sender<Order>) -> Arc<dyn Fn(String) + Send + Sync> {
+    let orders = orders.clone();
+    Arc::new(move |message| {
+        let _ = orders.try_send(Order::Failed(format!("A device model failed: {message}.")));
+    })
 }
 
 fn request_sink(orders: &Sender<Order>) -> RequestSink {

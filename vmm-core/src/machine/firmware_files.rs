@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::config::MachineConfig;
+use super::config::{DiskBus, DriveConfig, MachineConfig};
 use crate::acpi::{self, AcpiFiles, AcpiInputs, Ecam};
 use crate::chipset::{self, HostBridge, LpcBridge};
 use crate::devices::fw_cfg::{FwCfg, FwCfgBuilder, FwCfgError, file};
-use crate::firmware::{BootDevice, boot_order};
+use crate::firmware::{BootDevice, PciBootKind, boot_order};
 use crate::kvm::Processor;
 use crate::memory::{HIGH_RAM_BASE, MemoryLayout, RamAllocation};
 use crate::smbios::{self, SmbiosInputs};
@@ -59,12 +59,18 @@ fn e820(layout: MemoryLayout) -> Vec<u8> {
 /// The order in which the firmware tries the drives.
 fn drive_order(config: &MachineConfig) -> Vec<BootDevice> {
     let first = config.boot_first;
-    let mut ports: Vec<usize> = (0..config.drives.len()).collect();
-    ports.sort_by_key(|port| Some(*port) != first);
-    ports
+    let mut drives: Vec<_> = config.drives.iter().enumerate().collect();
+    drives.sort_by_key(|(index, _)| Some(*index) != first);
+    drives
         .into_iter()
-        .filter_map(|port| u8::try_from(port).ok())
-        .map(|port| BootDevice::Ahci { controller: chipset::AHCI, port })
+        .map(|(index, drive)| match drive {
+            DriveConfig::Disk { bus: DiskBus::Virtio, .. } => {
+                let kind = PciBootKind::VirtioBlock;
+                BootDevice::Pci { slot: chipset::virtio_disk(index), kind }
+            }
+            // At most 6.
+            _ => BootDevice::Ahci { controller: chipset::AHCI, port: index as u8 },
+        })
         .collect()
 }
 

@@ -24,7 +24,9 @@ use std::thread::JoinHandle;
 use async_channel::{Receiver, Sender, unbounded};
 
 use self::board::{Assembly, Board};
-pub use self::config::{Boot, DriveConfig, MAX_CPUS, MAX_DRIVES, MIN_MEMORY, MachineConfig};
+pub use self::config::{
+    Boot, DiskBus, DriveConfig, MAX_CPUS, MAX_DRIVES, MIN_MEMORY, MachineConfig, ParseDiskBusError,
+};
 pub use self::error::MachineError;
 pub use self::message::{
     Command, DiskStatistics, Event, ExitCounts, KeyEvent, PauseReason, PointerEvent, State,

@@ -250,6 +250,7 @@ impl Supervisor {
     }
 
     fn go(&mut self) {
+        self.board.resume();
         self.vcpus.run();
         self.set_state(State::Running);
         self.tick.arm(TICK);

@@ -6,7 +6,7 @@ mod ram;
 mod rom;
 mod shadow;
 
-use vm_memory::GuestMemoryMmap;
+use vm_memory::{GuestAddress, GuestMemoryMmap};
 
 pub use layout::{FIRMWARE_END, HIGH_RAM_BASE, LEGACY_VGA, MemoryLayout, SHADOW};
 pub use mapped::MappedRam;
@@ -17,6 +17,15 @@ pub use shadow::{ShadowRam, ShadowState};
 /// The guest's RAM, shared by all who access it. Every access is bounds-checked by `vm-memory`;
 /// an address outside RAM gives an error, never a panic.
 pub type GuestRam = GuestMemoryMmap<()>;
+
+/// A stretch of guest memory that data is read from or written to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Segment {
+    /// Where it starts.
+    pub address: GuestAddress,
+    /// Its length in bytes.
+    pub len: u32,
+}
 
 /// What maps host memory into the guest-physical address space outside RAM: frame buffer and
 /// flash. Implemented by KVM's memory slots; tests implement it with a recorder.

@@ -68,6 +68,7 @@ impl RootBus {
     fn read_config(&self, slot: Slot, offset: u16, data: &mut [u8]) {
         data.fill(0xff);
         if let Some(device) = self.device(slot) {
+            device.config_reading(offset, data.len());
             device.function().read_config(offset, data);
         }
     }
@@ -108,6 +109,9 @@ impl RootBus {
                     // doing. The one that was there first keeps answering.
                     Err(error) => tracing::debug!("{slot} BAR {bar}: {error}"),
                 }
+            }
+            if window.kind == BarKind::Mmio {
+                entry.device.bar_moved(bar, entry.mapped[bar]);
             }
         }
     }

@@ -40,6 +40,11 @@ const MSI_CAPABILITY: u8 = 0x05;
 const MSI_ENABLE: u16 = 1 << 0;
 const MSI_64BIT: u16 = 1 << 7;
 
+const MSIX_CAPABILITY: u8 = 0x11;
+/// Bits of MSI-X message control (PCI 3.0 §6.8.2.3).
+const MSIX_ENABLE: u16 = 1 << 15;
+const MSIX_MASK_ALL: u16 = 1 << 14;
+
 /// Class, subclass and programming interface (PCI Code and ID Assignment 1.11).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClassCode(pub u8, pub u8, pub u8);
@@ -99,6 +104,7 @@ pub struct ConfigSpace {
     reset_bytes: [u8; SIZE],
     bars: [Option<Bar>; BARS],
     msi: Option<u16>,
+    msix: Option<u16>,
     last_capability: Option<u16>,
     next_capability: u16,
 }
@@ -114,6 +120,7 @@ impl ConfigSpace {
             reset_bytes: [0; SIZE],
             bars: [None; BARS],
             msi: None,
+            msix: None,
             last_capability: None,
             next_capability: 0x80,
         };
@@ -183,6 +190,21 @@ impl ConfigSpace {
         writable[2..12]
             .copy_from_slice(&[0xfc, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]);
         self.msi = Some(self.add_capability(MSI_CAPABILITY, &body, &writable));
+        self
+    }
+
+    /// Adds an MSI-X capability (PCI 3.0 §6.8.2) with `vectors` (1 to 2048) vectors, whose table
+    /// and pending bits lie in memory BAR `bar` at the given offsets, multiples of 8.
+    pub fn with_msix(mut self, vectors: u16, bar: u8, table: u32, pending: u32) -> Self {
+        assert!((1..=2048).contains(&vectors), "bad MSI-X");
+        assert!((table | pending).is_multiple_of(8), "bad MSI-X");
+        let mut body = [0; 10];
+        body[..2].copy_from_slice(&(vectors - 1).to_le_bytes());
+        body[2..6].copy_from_slice(&(table | u32::from(bar)).to_le_bytes());
+        body[6..10].copy_from_slice(&(pending | u32::from(bar)).to_le_bytes());
+        let mut writable = [0; 10];
+        writable[..2].copy_from_slice(&(MSIX_ENABLE | MSIX_MASK_ALL).to_le_bytes());
+        self.msix = Some(self.add_capability(MSIX_CAPABILITY, &body, &writable));
         self
     }
 
@@ -270,6 +292,17 @@ impl ConfigSpace {
             address: u64::from(self.u32(at + 4)) | u64::from(self.u32(at + 8)) << 32,
             data: u32::from(self.u16(at + 12)),
         })
+    }
+
+    /// Whether the guest has enabled MSI-X, and whether it masks all vectors at once.
+    pub fn msix_control(&self) -> (bool, bool) {
+        let control = self.msix.map_or(0, |at| self.u16(at + 2));
+        (control & MSIX_ENABLE != 0, control & MSIX_MASK_ALL != 0)
+    }
+
+    /// Whether the guest has chosen messages over the INTx pin.
+    pub(super) fn uses_messages(&self) -> bool {
+        self.msi().is_some() || self.msix_control().0
     }
 
     pub(super) fn bar(&self, index: usize) -> Option<Bar> {

@@ -46,6 +46,11 @@ impl PciFunction {
         Self { inner: Mutex::new(Inner { config, level: false }), intx, pin }
     }
 
+    /// What takes the function's messages.
+    pub fn controller(&self) -> &Arc<dyn InterruptController> {
+        &self.intx.controller
+    }
+
     /// Where the function sits.
     pub fn slot(&self) -> Slot {
         self.intx.slot
@@ -95,7 +100,7 @@ impl PciFunction {
         if self.pin == 0 {
             return;
         }
-        let masked = inner.config.intx_disabled() || inner.config.msi().is_some();
+        let masked = inner.config.intx_disabled() || inner.config.uses_messages();
         self.intx.router.set_pin(self.intx.slot, self.pin - 1, inner.level && !masked);
     }
 

@@ -6,12 +6,14 @@
 mod bus;
 mod config;
 mod function;
+mod msix;
 
 pub use bus::{ConfigMechanism1, EcamWindow, RootBus};
 pub use config::{Bar, BarKind, ClassCode, ConfigSpace, ConfigState, Identity, reg};
 #[cfg(test)]
 pub(crate) use function::test_rig;
 pub use function::{Intx, IntxRouter, PciFunction};
+pub use msix::{MsixState, MsixTable};
 
 use std::fmt;
 
@@ -49,10 +51,13 @@ pub trait PciDevice: Send + Sync {
     /// Writes `data` at `offset` in BAR `bar`.
     fn write_bar(&self, bar: usize, offset: u64, data: &[u8]);
 
+    /// The guest is about to read `len` bytes of configuration space at `offset`.
+    fn config_reading(&self, _offset: u16, _len: usize) {}
+
     /// The guest has just written `len` bytes of configuration space at `offset`.
     fn config_written(&self, _offset: u16, _len: usize) {}
 
-    /// BAR `bar` now answers at `address`, or nowhere. Only called for BARs of
-    /// [`BarKind::Ram`], which the device maps itself.
+    /// Memory BAR `bar` now answers at `address`, or nowhere. A BAR of [`BarKind::Ram`] is for
+    /// the device to map; the others are mapped already.
     fn bar_moved(&self, _bar: usize, _address: Option<u64>) {}
 }

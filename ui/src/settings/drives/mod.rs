@@ -227,7 +227,8 @@ mod tests {
 
     #[test]
     fn drives_are_numbered_only_where_there_are_several() {
-        let disk = Drive::Disk { file: "a".into(), format: Format::Raw, read_only: false };
+        let (format, bus) = (Format::Raw, vmm_core::definition::DiskBus::Sata);
+        let disk = Drive::Disk { file: "a".into(), format, read_only: false, bus };
         let optical = Drive::Optical { file: None };
         assert_eq!(
             titles(&[disk.clone(), optical.clone(), disk.clone()]),

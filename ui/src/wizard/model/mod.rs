@@ -246,6 +246,7 @@ impl Draft {
                 file: disk.file.clone(),
                 format,
                 read_only: false,
+                bus: self.disk_bus(),
             });
             disks.push(disk);
         }
@@ -263,6 +264,7 @@ impl Draft {
                 file: self.chosen()?.path.clone(),
                 format: disk.format,
                 read_only: false,
+                bus: self.disk_bus(),
             }),
             Found::Medium(_) => None,
         }

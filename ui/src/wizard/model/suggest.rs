@@ -1,7 +1,7 @@
 //! What is suggested for what nobody has touched.
 
 use gettextrs::gettext;
-use vmm_core::definition::{Firmware, MAX_CPUS, MIN_MEMORY, Name};
+use vmm_core::definition::{DiskBus, Firmware, MAX_CPUS, MIN_MEMORY, Name};
 use vmm_core::media::Found;
 use vmm_core::media::osinfo::Resources;
 use vmm_core::units::Bytes;
@@ -73,6 +73,15 @@ impl Draft {
         match (bios, uefi) {
             (true, false) => Firmware::Bios,
             _ => Firmware::Uefi,
+        }
+    }
+
+    /// What every system has a driver for, unless the chosen one is known to have that for the
+    /// faster.
+    pub(super) fn disk_bus(&self) -> DiskBus {
+        match self.system() {
+            Some(system) if system.virtio => DiskBus::Virtio,
+            _ => DiskBus::Sata,
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::*;
 use crate::block::Format;
 use crate::block::create::{Backing, Preallocation, create_qcow2};
+use crate::definition::DiskBus;
 use crate::units::Bytes;
 
 fn store() -> (tempfile::TempDir, Store) {
@@ -14,12 +15,13 @@ fn store() -> (tempfile::TempDir, Store) {
     (folder, store)
 }
 
+fn disk(file: &str, format: Format) -> Drive {
+    Drive::Disk { file: file.into(), format, read_only: false, bus: DiskBus::Sata }
+}
+
 fn definition(name: &str) -> Definition {
     let mut definition = Definition::new(name.parse().unwrap());
-    definition.drives = vec![
-        Drive::Disk { file: "disk.raw".into(), format: Format::Raw, read_only: false },
-        Drive::Optical { file: None },
-    ];
+    definition.drives = vec![disk("disk.raw", Format::Raw), Drive::Optical { file: None }];
     definition
 }
 
@@ -120,8 +122,8 @@ fn disks_can_be_kept() {
     let (root, store) = store();
     let mut definition = definition("my vm");
     let format = Format::Qcow2;
-    definition.drives.push(Drive::Disk { file: "top.qcow2".into(), format, read_only: false });
-    definition.drives.push(Drive::Disk { file: "/elsewhere".into(), format, read_only: false });
+    definition.drives.push(disk("top.qcow2", format));
+    definition.drives.push(disk("/elsewhere", format));
     let vm = store
         .create(&definition, |folder| {
             fs::write(folder.join("disk.raw"), [7; 4096])?;

@@ -1,0 +1,299 @@
+//! A virtqueue as devices see it: chains come out, completed ones go back.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{Ordering, fence};
+
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use virtio_queue::{Queue, QueueOwnedT, QueueT};
+use vm_memory::{Bytes, GuestAddress};
+use vmm_sys_util::eventfd::EventFd;
+
+use super::chain::{Chain, ChainError};
+use super::feature;
+use super::registers::QueueRegisters;
+use super::signals::Signals;
+use crate::memory::GuestRam;
+
+/// The driver wants no interrupts (VIRTIO 1.2 §2.7.6, `VIRTQ_AVAIL_F_NO_INTERRUPT`).
+const NO_INTERRUPT: u16 = 1;
+
+/// Where a queue stands, besides what the driver has set up.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct QueueState {
+    /// Index of the next entry of the available ring.
+    next_avail: u16,
+    /// Index of the next entry of the used ring.
+    next_used: u16,
+    /// Heads of chains that were taken from the ring and are not completed.
+    in_flight: Vec<u16>,
+}
+
+impl QueueState {
+    /// Says what is wrong with the state of a queue with `size` entries, if anything.
+    pub(super) fn problem(&self, size: u16) -> Option<&'static str> {
+        let heads: BTreeSet<u16> = self.in_flight.iter().copied().collect();
+        if heads.len() != self.in_flight.len() || heads.iter().any(|head| *head >= size) {
+            return Some("chains in flight that cannot be");
+        }
+        None
+    }
+}
+
+struct Ring {
+    queue: Queue,
+    /// Whether the device may still use it.
+    open: bool,
+    /// Heads of chains handed out and not completed.
+    in_flight: BTreeSet<u16>,
+    /// Heads to hand out before what is in the ring.
+    again: VecDeque<u16>,
+    /// Whether something was completed since the driver was last told.
+    news: bool,
+}
+
+/// One queue of an active device. Usable from any thread; dead once the device is reset.
+pub struct VirtQueue {
+    index: u16,
+    /// Whether tables of descriptors were negotiated.
+    indirect: bool,
+    ring: Mutex<Ring>,
+    /// What the guest rings.
+    kick: Arc<EventFd>,
+    ram: Arc<GuestRam>,
+    signals: Arc<Signals>,
+}
+
+impl VirtQueue {
+    /// Queue `index` as the driver set it up, going on where `state` says.
+    ///
+    /// # Errors
+    /// What is wrong with the set-up.
+    pub(super) fn new(
+        index: u16,
+        registers: &QueueRegisters,
+        features: u64,
+        state: &QueueState,
+        kick: Arc<EventFd>,
+        ram: Arc<GuestRam>,
+        signals: Arc<Signals>,
+    ) -> Result<Self, virtio_queue::Error> {
+        let queue = Queue::try_from(virtio_queue::QueueState {
+            max_size: registers.max_size,
+            next_avail: state.next_avail,
+            next_used: state.next_used,
+            event_idx_enabled: features & feature::EVENT_IDX != 0,
+            size: registers.size,
+            ready: true,
+            desc_table: registers.descriptors,
+            avail_ring: registers.driver,
+            used_ring: registers.device,
+        })?;
+        if !queue.is_valid(&*ram) {
+            return Err(virtio_queue::Error::FindMemoryRegion);
+        }
+        let ring = Ring {
+            queue,
+            open: true,
+            in_flight: BTreeSet::new(),
+            again: state.in_flight.iter().copied().collect(),
+            news: false,
+        };
+        let indirect = features & feature::INDIRECT_DESC != 0;
+        Ok(Self { index, indirect, ring: Mutex::new(ring), kick, ram, signals })
+    }
+
+    /// Its number.
+    pub fn index(&self) -> usize {
+        usize::from(self.index)
+    }
+
+    /// Number of entries that the driver chose.
+    pub fn size(&self) -> u16 {
+        self.ring.lock().queue.size()
+    }
+
+    /// Guest memory.
+    pub fn ram(&self) -> &Arc<GuestRam> {
+        &self.ram
+    }
+
+    /// The next chain that the driver offers. `None` when there is none at the moment, and
+    /// for good when the device was reset or the driver broke the rules.
+    pub fn pop(&self) -> Option<Chain> {
+        let mut ring = self.ring.lock();
+        match self.try_pop(&mut ring) {
+            Ok(chain) => chain,
+            Err(problem) => {
+                drop(ring);
+                self.fail(&problem);
+                None
+            }
+        }
+    }
+
+    fn try_pop(&self, ring: &mut Ring) -> Result<Option<Chain>, String> {
+        if !ring.open || !self.signals.may_access_memory() {
+            return Ok(None);
+        }
+        let head = match ring.again.pop_front() {
+            Some(head) => head,
+            None => {
+                let mut heads = ring.queue.iter(&*self.ram).map_err(|error| error.to_string())?;
+                let Some(chain) = heads.next() else { return Ok(None) };
+                chain.head_index()
+            }
+        };
+        let (table, size) = (ring.queue.desc_table(), ring.queue.size());
+        let chain = Chain::gather(&self.ram, table, size, head, self.indirect)
+            .map_err(|error| error.to_string())?;
+        // The driver owns no entry twice, so a queue never has more in flight than entries.
+        if !ring.in_flight.insert(head) {
+            return Err(ChainError::Twice.to_string());
+        }
+        Ok(Some(chain))
+    }
+
+    /// Hands `chain` out again at the next [`Self::pop`], from its beginning.
+    pub fn put_back(&self, chain: Chain) {
+        let mut ring = self.ring.lock();
+        if ring.open && ring.in_flight.remove(&chain.head()) {
+            ring.again.push_front(chain.head());
+        }
+    }
+
+    /// Gives `chain` back to the driver, saying that [`Chain::written`] bytes of it were written.
+    /// The driver hears of it by [`Self::notify`].
+    pub fn complete(&self, chain: Chain) {
+        let mut ring = self.ring.lock();
+        if !ring.open || !ring.in_flight.remove(&chain.head()) {
+            return;
+        }
+        // Fails only for rings outside RAM, and this one was checked.
+        match ring.queue.add_used(&*self.ram, chain.head(), chain.written()) {
+            Ok(()) => ring.news = true,
+            Err(error) => {
+                drop(ring);
+                self.fail(&error.to_string());
+            }
+        }
+    }
+
+    /// Interrupts the guest, if something was completed since and the driver wants to know.
+    pub fn notify(&self) {
+        let mut ring = self.ring.lock();
+        if !ring.open || !std::mem::take(&mut ring.news) {
+            return;
+        }
+        let wanted = self.interrupt_wanted(&mut ring);
+        drop(ring);
+        if wanted {
+            self.signals.queue_used(self.index);
+        }
+    }
+
+    fn interrupt_wanted(&self, ring: &mut Ring) -> bool {
+        if ring.queue.event_idx_enabled() {
+            return ring.queue.needs_notification(&*self.ram).unwrap_or(true);
+        }
+        // What was completed is visible before the flags are read.
+        fence(Ordering::SeqCst);
+        let flags = self.ram.load::<u16>(GuestAddress(ring.queue.avail_ring()), Ordering::Relaxed);
+        flags.is_ok_and(|flags| u16::from_le(flags) & NO_INTERRUPT == 0)
+    }
+
+    /// Asks the guest not to ring, as the device looks by itself.
+    pub fn disable_notifications(&self) {
+        let mut ring = self.ring.lock();
+        if ring.open {
+            // Only a hint: guests may ring at any time.
+            let _ = ring.queue.disable_notification(&*self.ram);
+        }
+    }
+
+    /// Asks the guest to ring for what it offers from now on. `true` when it has offered
+    /// something in the meantime, for which it will not ring.
+    #[must_use = "what was offered in the meantime is not announced"]
+    pub fn enable_notifications(&self) -> bool {
+        let mut ring = self.ring.lock();
+        ring.open && ring.queue.enable_notification(&*self.ram).unwrap_or(false)
+    }
+
+    /// Hands `each` all chains that the driver offers, then notifies the driver of what was
+    /// completed, and asks it to ring again. Stops early when the guest offers more and more, so
+    /// that others get their turn, and sees to it that the queue is served again.
+    pub fn serve(&self, mut each: impl FnMut(Chain)) {
+        let mut left = 2 * u32::from(self.size());
+        loop {
+            self.disable_notifications();
+            while let Some(chain) = self.pop() {
+                each(chain);
+                left = left.saturating_sub(1);
+                if left == 0 {
+                    self.notify();
+                    self.kick();
+                    return;
+                }
+            }
+            self.notify();
+            // A queue that gives nothing although there is something is broken or dead.
+            if !self.enable_notifications() || !self.is_usable() {
+                return;
+            }
+        }
+    }
+
+    /// Has the queue served as if the guest had rung.
+    pub fn kick(&self) {
+        // Fails only when the counter is at its end, and then it is rung anyway.
+        let _ = self.kick.write(1);
+    }
+
+    /// The driver broke the device's rules in a way that leaves no answer: the device stops until
+    /// the driver resets it (VIRTIO 1.2 §2.1.2, DEVICE_NEEDS_RESET).
+    pub fn fail(&self, problem: &str) {
+        self.signals.fail(problem);
+    }
+
+    /// The eventfd that the guest rings, for a process that serves the queue itself.
+    pub fn kick_event(&self) -> io::Result<EventFd> {
+        self.kick.try_clone()
+    }
+
+    /// An eventfd that interrupts the guest on behalf of this queue, for such a process. `None`
+    /// when the guest or the host has no message-signalled interrupts.
+    pub fn call_event(&self) -> Option<EventFd> {
+        self.signals.share_queue_interrupt(self.index)
+    }
+
+    /// Where the rings are: descriptor table, available ring and used ring, for such a process.
+    pub fn addresses(&self) -> [GuestAddress; 3] {
+        let ring = self.ring.lock();
+        [ring.queue.desc_table(), ring.queue.avail_ring(), ring.queue.used_ring()].map(GuestAddress)
+    }
+
+    pub(super) fn kick_source(&self) -> &EventFd {
+        &self.kick
+    }
+
+    fn is_usable(&self) -> bool {
+        self.signals.may_access_memory() && self.ring.lock().open
+    }
+
+    /// Ends the device's use of the queue.
+    pub(super) fn close(&self) {
+        self.ring.lock().open = false;
+    }
+
+    /// Where the queue stands.
+    pub(super) fn save(&self) -> QueueState {
+        let ring = self.ring.lock();
+        QueueState {
+            next_avail: ring.queue.next_avail(),
+            next_used: ring.queue.next_used(),
+            in_flight: ring.again.iter().chain(&ring.in_flight).copied().collect(),
+        }
+    }
+}
