@@ -22,6 +22,7 @@ pub mod media;
 pub mod memory;
 pub mod pci;
 pub mod request;
+pub mod sentence;
 pub mod smbios;
 pub mod state;
 pub mod thread;

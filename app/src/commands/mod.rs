@@ -16,7 +16,7 @@ use std::io::{self, Write};
 
 use vmm_core::definition::Store;
 
-use crate::report::printable;
+use crate::printable::printable;
 
 /// What a subcommand comes to. Errors of all kinds end at the terminal, as one line.
 pub(crate) type Result<T, E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
