@@ -4,8 +4,13 @@ lab := tests/lab
 dev := $(lab)/dev
 # Words for a task's program: make run ARGS=build/images/demo.iso, make e2e ARGS=grub
 ARGS ?=
+# Where to install, and below which folder to put that together for a package.
+PREFIX ?= /usr/local
+DESTDIR ?=
+# What is installed, as it lies below PREFIX.
+stage := target/stage
 
-.PHONY: help setup run test unit e2e lint bench fuzz clean distclean
+.PHONY: help setup run stage install test unit e2e lint bench fuzz clean distclean
 
 help:
 	@echo 'make run        build Berth and show its window'
@@ -15,6 +20,8 @@ help:
 	@echo 'make lint       check formatting, lints, scripts, licences'
 	@echo 'make bench      compare with QEMU'
 	@echo 'make fuzz       run the property tests for long'
+	@echo 'make install    build and install Berth: PREFIX=/usr/local DESTDIR='
+	@echo 'make stage      build what is installed; then "sudo make install" only copies it'
 	@echo 'make setup      install the system packages that the above need'
 	@echo 'make clean      remove what was compiled'
 	@echo 'make distclean  remove also the Debian 13 root, the lab and the guest images'
@@ -26,12 +33,23 @@ run: setup
 	@mkdir -p $${XDG_DATA_HOME:-$$HOME/.local/share}/berth
 	@$(lab)/make-images demo.iso
 	@$(dev) cargo build --release --package berth
-	@if [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ]; then \
+	@$(dev) po/compile target/locale
+	@export BERTH_LOCALE_DIR='$(CURDIR)/target/locale'; \
+	[ "$$($(dev))" = system ] || export LOCPATH="$$($(lab)/locale)"; \
+	if [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ]; then \
 	  INROOT_DESKTOP=1 $(dev) cargo run --quiet --release --package berth -- open $(ARGS); \
 	else \
 	  echo 'There is no display: booting the demo medium on this terminal. Ctrl-] leaves.'; \
 	  $(dev) cargo run --quiet --release --package berth -- boot --iso build/images/demo.iso --memory 1G $(ARGS); \
 	fi
+
+stage: setup
+	@$(dev) cargo build --release --package berth
+	@$(dev) resources/stage $(stage)
+
+install:
+	@{ [ -n "$$SUDO_USER" ] && [ -x $(stage)/bin/berth ]; } || $(MAKE) --no-print-directory stage
+	@resources/install $(stage) '$(DESTDIR)' '$(PREFIX)'
 
 test: unit e2e
 
@@ -46,6 +64,7 @@ lint: setup
 
 bench: setup
 	@$(lab)/e2e --bench $(ARGS)
+	@[ -n '$(ARGS)' ] || $(lab)/headless cargo bench --package ui
 
 fuzz: setup
 	@PROPTEST_CASES=$${PROPTEST_CASES:-100000} $(lab)/headless cargo test --release --workspace --exclude berth-tests $(ARGS)

@@ -4,8 +4,9 @@ use std::error::Error;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use ui::backend::sentence;
+use vmm_core::sentence::sentence;
 
+use crate::printable::printable;
 use crate::terminal;
 
 /// How a subcommand that did not fail ended.
@@ -44,25 +45,4 @@ pub(crate) fn message(text: &str) {
     let end = if terminal::is_raw() { "\r\n" } else { "\n" };
     // When standard error is gone there is nowhere left to say so.
     let _ = std::io::stderr().write_all(format!("berth: {}{end}", printable(text)).as_bytes());
-}
-
-/// `text` with control characters as escapes.
-pub(crate) fn printable(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| {
-            let escaped = c.is_control().then(|| c.escape_default());
-            let plain = escaped.is_none().then_some(c);
-            escaped.into_iter().flatten().chain(plain)
-        })
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn control_characters_do_not_reach_the_terminal() {
-        assert_eq!(printable("a\n\u{1b}[31mé"), "a\\n\\u{1b}[31mé");
-    }
 }

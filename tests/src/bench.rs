@@ -18,7 +18,7 @@ const RUNS: usize = 5;
 pub enum Side {
     /// Berth.
     Berth,
-    /// QEMU.
+    /// What it is compared with.
     Peer,
 }
 
@@ -47,8 +47,11 @@ pub enum Better {
 pub struct Row {
     name: String,
     unit: &'static str,
-    target: f64,
+    /// What the ratio, Berth to peer, should not be worse than.
+    target: Option<f64>,
     better: Better,
+    /// Berth's own value should not be worse than this, whatever the peer's is.
+    limit: Option<f64>,
     berth: Vec<f64>,
     peer: Vec<f64>,
 }
@@ -57,7 +60,24 @@ impl Row {
     /// A row whose ratio, Berth to peer, should not be worse than `target`.
     #[must_use]
     pub fn new(name: impl Into<String>, unit: &'static str, target: f64, better: Better) -> Self {
-        Self { name: name.into(), unit, target, better, berth: Vec::new(), peer: Vec::new() }
+        Self { target: Some(target), ..Self::bare(name.into(), unit, better) }
+    }
+
+    /// A row in which Berth's own value should not be worse than `limit`, in the row's unit; the
+    /// peer's is there to compare with.
+    #[must_use]
+    pub fn bounded(
+        name: impl Into<String>,
+        unit: &'static str,
+        limit: f64,
+        better: Better,
+    ) -> Self {
+        Self { limit: Some(limit), ..Self::bare(name.into(), unit, better) }
+    }
+
+    fn bare(name: String, unit: &'static str, better: Better) -> Self {
+        let (berth, peer) = (Vec::new(), Vec::new());
+        Self { name, unit, target: None, better, limit: None, berth, peer }
     }
 
     /// Adds the result of a run.
@@ -79,6 +99,7 @@ impl Row {
             peer,
             ratio: berth / peer,
             target: self.target,
+            limit: self.limit,
             higher_is_better: self.better == Better::Higher,
         }
     }
@@ -94,18 +115,24 @@ struct Measurement<'a> {
     peer: f64,
     /// Berth to peer.
     ratio: f64,
-    target: f64,
+    /// Of the ratio.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<f64>,
+    /// Of Berth's own value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<f64>,
     higher_is_better: bool,
 }
 
 impl Measurement<'_> {
     fn verdict(&self) -> &'static str {
-        let good = if self.higher_is_better {
-            self.ratio >= self.target
-        } else {
-            self.ratio <= self.target
+        let good = |value: f64, bound: f64| match self.higher_is_better {
+            true => value >= bound,
+            false => value <= bound,
         };
-        if good { "reached" } else { "missed" }
+        let within = self.limit.is_none_or(|limit| good(self.berth, limit))
+            && self.target.is_none_or(|target| good(self.ratio, target));
+        if within { "reached" } else { "missed" }
     }
 }
 
@@ -113,6 +140,7 @@ impl Measurement<'_> {
 #[derive(Debug)]
 pub struct Bench {
     name: &'static str,
+    peer: &'static str,
     words: Vec<String>,
     runs: usize,
 }
@@ -129,7 +157,13 @@ impl Bench {
         let runs = env::var("BENCH_RUNS").map_or(RUNS, |runs| {
             runs.parse().ok().filter(|runs| *runs > 0).expect("BENCH_RUNS is a number")
         });
-        Self { name, words, runs }
+        Self { name, peer: "QEMU", words, runs }
+    }
+
+    /// The benchmark with another peer than QEMU.
+    #[must_use]
+    pub fn against(self, peer: &'static str) -> Self {
+        Self { peer, ..self }
     }
 
     /// Whether rows of this name are asked for.
@@ -157,21 +191,25 @@ impl Bench {
         }
         let results: Vec<_> = rows.iter().map(Row::result).collect();
         println!("\n{}, medians of {} runs each", self.name, self.runs);
-        println!("{:44} {:>16} {:>16} {:>7} {:>9}", "", "Berth", "QEMU", "ratio", "target");
+        println!("{:44} {:>16} {:>16} {:>7} {:>9}", "", "Berth", self.peer, "ratio", "target");
         for result in &results {
             let sign = if result.higher_is_better { "≥" } else { "≤" };
+            let bound = match (result.target, result.limit) {
+                (Some(target), _) => format!("{sign} {target:.2}"),
+                (None, limit) => format!("{sign} {:.1} {}", limit.unwrap_or(f64::NAN), result.unit),
+            };
             println!(
-                "{:44} {:>16} {:>16} {:>7.2} {:>9} {}",
+                "{:44} {:>16} {:>16} {:>7.2} {bound:>9} {}",
                 result.name,
                 format!("{:.2} {}", result.berth, result.unit),
                 format!("{:.2} {}", result.peer, result.unit),
                 result.ratio,
-                format!("{sign} {:.2}", result.target),
                 result.verdict()
             );
         }
         for row in rows {
-            println!("    {}: Berth {}, QEMU {}", row.name, list(&row.berth), list(&row.peer));
+            let (berth, peer) = (list(&row.berth), list(&row.peer));
+            println!("    {}: Berth {berth}, {} {peer}", row.name, self.peer);
         }
         let folder = from_environment("BERTH_E2E_OUT", "target/bench");
         fs::create_dir_all(&folder).expect("a folder for the results");
@@ -208,7 +246,7 @@ mod tests {
 
     #[test]
     fn both_take_turns() {
-        let bench = Bench { name: "test", words: Vec::new(), runs: 3 };
+        let bench = Bench { name: "test", peer: "QEMU", words: Vec::new(), runs: 3 };
         let turns: Vec<_> = bench.turns().collect();
         assert_eq!(turns.iter().filter(|side| **side == Side::Berth).count(), 3);
         assert_eq!(turns[..2], [Side::Berth, Side::Peer]);
@@ -219,6 +257,7 @@ mod tests {
     fn words_choose_rows() {
         let words = |words: &[&str]| Bench {
             name: "firmware",
+            peer: "QEMU",
             words: words.iter().map(|word| (*word).to_owned()).collect(),
             runs: 1,
         };

@@ -20,8 +20,15 @@ impl Debian {
     /// A run that starts from `disk`, a qcow2 image.
     #[must_use]
     pub fn boot(name: &str, disk: &Path) -> Berth {
+        Self::boot_by(name, disk, "sata")
+    }
+
+    /// The same with the disk on another bus.
+    #[must_use]
+    pub fn boot_by(name: &str, disk: &Path, bus: &str) -> Berth {
         let mut option = disk.as_os_str().to_owned();
-        option.push(",format=qcow2");
+        option.push(",format=qcow2,bus=");
+        option.push(bus);
         Berth::boot(name, LIMIT).arg("--disk").arg(option).args(["--from", "disk"])
     }
 

@@ -17,7 +17,7 @@ mod screen;
 pub use bench::{Bench, Better, Row, Side};
 pub use debian::Debian;
 pub use image::{check as check_image, create as create_image, overlay};
-pub use memory::beyond_guest_ram;
+pub use memory::{beyond_guest_ram, proportional};
 pub use process::{Berth, Ended, Running};
 pub use qemu::{Monitor, Qemu};
 pub use screen::Picture;

@@ -1,4 +1,4 @@
-//! What a virtual machine monitor's process takes of memory, from `/proc/PID/smaps`.
+//! What a process takes of memory, from `/proc/PID/smaps`.
 
 use std::fs;
 
@@ -29,6 +29,19 @@ pub fn beyond_guest_ram(id: u32, ram: u64) -> f64 {
     rest as f64 / 1024.0
 }
 
+/// The proportional set size of process `id`, in MiB: what it shares with others counts in part.
+///
+/// # Panics
+/// When the process cannot be looked at.
+#[must_use]
+pub fn proportional(id: u32) -> f64 {
+    let path = format!("/proc/{id}/smaps_rollup");
+    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let value = text.lines().find_map(|line| line.strip_prefix("Pss:"));
+    // KiB of a process are far below 2^53, where f64 is exact.
+    kib(value.expect("the kernel counts shares")) as f64 / 1024.0
+}
+
 fn parse(smaps: &str) -> Vec<Mapping> {
     let mut mappings: Vec<Mapping> = Vec::new();
     for line in smaps.lines() {
@@ -56,7 +69,7 @@ mod tests {
     #[test]
     fn mappings_are_read() {
         let mappings = parse(concat!(
-            "7f0000000000-7f0020000000 rw-s 00000000 00:01 1031  /memfd:berth-ram (deleted)\n",
+            "7f0000000000-7f0020000000 rw-p 00000000 00:00 0 \n",
             "Size:             524288 kB\n",
             "Pss:               70000 kB\n",
             "Pss_Dirty:         70000 kB\n",

@@ -52,6 +52,8 @@ impl Berth {
         let folder = output(name).expect("a folder for what the test leaves");
         let mut command = Command::new(berth());
         command.args(["boot", "--no-display", "--timeout", &limit.as_secs().to_string()]);
+        // Only tests of the network have one; a later --net replaces this.
+        command.args(["--net", "none"]);
         Self { command, folder, limit }
     }
 

@@ -13,6 +13,7 @@ pub mod display;
 #[cfg(any(test, feature = "fake"))]
 pub mod fake;
 pub mod machines;
+mod mnemonic;
 pub mod preferences;
 pub mod resources;
 pub mod settings;

@@ -1,5 +1,7 @@
 //! The serial console in a real window, on a real serial port with a pretended guest.
 
+#![allow(clippy::unwrap_used)] // What fails here fails the test.
+
 mod support;
 
 use std::sync::Arc;
@@ -297,8 +299,9 @@ async fn the_end_of_the_machine_is_told_and_the_text_kept() {
 async fn all_of_the_output_is_saved() {
     let (view, serial, window) = attached().await;
     // Long lines wrap on the screen and not in the file.
-    let line =
-        |n: u32| format!("{n:05} {}", "abc ".repeat(if n % 10 == 0 { 60 } else { 3 }).trim_end());
+    let line = |n: u32| {
+        format!("{n:05} {}", "abc ".repeat(if n.is_multiple_of(10) { 60 } else { 3 }).trim_end())
+    };
     let lines: Vec<String> = (0..3000).map(line).collect();
     let bytes = lines.join("\r\n").into_bytes();
     gio::spawn_blocking({

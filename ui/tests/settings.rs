@@ -1,8 +1,6 @@
 //! A machine's settings, the preferences and the smaller dialogs, against a fake backend.
 //!
-//! Needs a display: `xvfb-run -a cargo test -p ui --test settings [NAME...]`. GTK lives on one
-//! thread, so this is a program of its own rather than a test per thread. Pictures of everything
-//! are left in `target/screens`.
+//! See `program` for how to run it. Pictures of everything are left in `target/screens`.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -14,48 +12,30 @@ mod drives;
 mod fields;
 #[path = "settings/pictures.rs"]
 mod pictures;
+mod program;
 #[path = "settings/stage.rs"]
 mod stage;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
-/// A test's name and the test.
-type Test = (&'static str, fn());
+use program::Test;
 
 fn main() {
-    for (name, value) in [
-        // Draws the same everywhere.
-        ("GSK_RENDERER", "cairo"),
+    program::set_up(&[
         // What a person prefers is none of a test's business, nor are other sessions.
         ("GSETTINGS_BACKEND", "memory"),
         ("GTK_A11Y", "none"),
         ("LC_ALL", "C.UTF-8"),
-    ] {
-        // SAFETY: no other thread exists yet.
-        unsafe { std::env::set_var(name, value) };
-    }
-    let wanted: Vec<String> =
-        std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
-    if adw::init().is_err() {
-        eprintln!("These tests need a display: xvfb-run -a cargo test -p ui --test settings");
-        std::process::exit(1);
-    }
+    ]);
     ui::application::add_resources();
-    let tests = [fields::TESTS, drives::TESTS, dialogs::TESTS, pictures::TESTS].concat();
-    let (mut ran, mut failed) = (0, Vec::new());
-    for (name, test) in tests {
-        if !wanted.is_empty() && !wanted.iter().any(|part| name.contains(part.as_str())) {
-            continue;
-        }
-        ran += 1;
-        let passed = catch_unwind(AssertUnwindSafe(test)).is_ok();
-        println!("test {name} ... {}", if passed { "ok" } else { "FAILED" });
-        if !passed {
-            failed.push(name);
-        }
-    }
-    println!("\n{ran} run, {} failed {failed:?}", failed.len());
-    if !failed.is_empty() {
-        std::process::exit(1);
-    }
+    use_resources();
+    program::run(&[fields::TESTS, drives::TESTS, dialogs::TESTS, pictures::TESTS].concat());
+}
+
+/// As an application does with the resources of its id.
+fn use_resources() {
+    let display = gtk::gdk::Display::default().unwrap();
+    gtk::IconTheme::for_display(&display).add_resource_path("/io/github/berth_vm/Berth/icons");
+    let style = gtk::CssProvider::new();
+    style.load_from_resource("/io/github/berth_vm/Berth/style.css");
+    let priority = gtk::STYLE_PROVIDER_PRIORITY_APPLICATION;
+    gtk::style_context_add_provider_for_display(&display, &style, priority);
 }

@@ -1,5 +1,7 @@
 //! The whole window, with pretended machines.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::rc::Rc;
@@ -20,13 +22,7 @@ struct Stage {
 
 impl Stage {
     async fn new(backend: FakeBackend) -> Self {
-        // Brings icons and style; a test is not to meet another's instance.
-        ui::application::add_resources();
-        let application = adw::Application::builder()
-            .application_id(ui::application::APP_ID)
-            .flags(gtk::gio::ApplicationFlags::NON_UNIQUE)
-            .build();
-        application.register(gtk::gio::Cancellable::NONE).unwrap();
+        let application = application();
         let machines = Machines::new(Rc::new(backend.clone()) as Rc<dyn Backend>);
         let window = Window::builder().launch(machines.clone()).detach();
         window.widget().set_application(Some(&application));
@@ -61,6 +57,22 @@ impl Stage {
     async fn pictures(&self, name: &str) {
         pictures(self.root().upcast_ref::<gtk::Window>(), name).await;
     }
+}
+
+/// The application that brings icons and style: one for all tests, which share a thread.
+fn application() -> adw::Application {
+    thread_local! {
+        static APPLICATION: adw::Application = {
+            ui::application::add_resources();
+            let application = adw::Application::builder()
+                .application_id(ui::application::APP_ID)
+                .flags(gtk::gio::ApplicationFlags::NON_UNIQUE)
+                .build();
+            application.register(gtk::gio::Cancellable::NONE).unwrap();
+            application
+        };
+    }
+    APPLICATION.with(Clone::clone)
 }
 
 impl Drop for Stage {

@@ -23,6 +23,7 @@ pub mod memory;
 pub mod net;
 pub mod pci;
 pub mod request;
+pub mod sentence;
 pub mod smbios;
 pub mod state;
 pub mod thread;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_channel::{Receiver, Sender};
 use gtk::gio;
 use ui::backend::Running;
-use vmm_core::display::Display;
+use vmm_core::display::{Damage, Display, Frame, Mode};
 use vmm_core::machine::{Command, Event, Machine, SerialPort, SerialStart};
 
 /// A machine that runs in this process.
@@ -34,7 +34,7 @@ impl Running for LocalMachine {
     }
 
     fn display(&self) -> Arc<dyn Display> {
-        self.machine().display()
+        Arc::new(Screen(Some(self.machine().display())))
     }
 
     fn serial(&self, start: SerialStart) -> SerialPort {
@@ -47,5 +47,38 @@ impl Drop for LocalMachine {
         // Waits for its threads and flushes its images: nothing for the GUI's thread.
         let machine = self.machine.take();
         drop(gio::spawn_blocking(move || drop(machine)));
+    }
+}
+
+/// A machine's display, for the GUI's thread to let go of.
+///
+/// Whoever lets go of it last takes it out of the guest's address space and may end the machine in
+/// the kernel, which waits for all that still looks at it.
+struct Screen(Option<Arc<dyn Display>>);
+
+impl Screen {
+    fn display(&self) -> &dyn Display {
+        self.0.as_deref().expect("it is taken only when this is dropped")
+    }
+}
+
+impl Display for Screen {
+    fn mode(&self) -> Mode {
+        self.display().mode()
+    }
+
+    fn refresh(&self, frame: &mut Frame) -> Damage {
+        self.display().refresh(frame)
+    }
+
+    fn text(&self) -> Option<String> {
+        self.display().text()
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        let display = self.0.take();
+        drop(gio::spawn_blocking(move || drop(display)));
     }
 }

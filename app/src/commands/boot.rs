@@ -69,6 +69,7 @@ pub(crate) struct Boot {
     /// Network: that of this computer, or none. Ports of this computer can lead into the guest, and
     /// “host” lets the guest reach services on localhost by the address of its gateway
     #[arg(long, value_name = network::NOTATION, default_value = "user", value_parser = Net::parse)]
+    #[arg(overrides_with = "net")]
     net: Net,
 
     /// File that messages of the firmware are appended to
@@ -115,6 +116,7 @@ impl Boot {
             path: disk.path.clone(),
             format: disk.format,
             read_only: disk.read_only,
+            bus: disk.bus.unwrap_or_default(),
         };
         let mut drives: Vec<_> = self.disks.iter().map(disk).collect();
         let optical = self.iso.is_some().then_some(drives.len());

@@ -5,7 +5,8 @@ use std::io::{IsTerminal, Write};
 use clap::Args;
 
 use super::{Result, store};
-use crate::report::{Outcome, printable};
+use crate::printable::printable;
+use crate::report::Outcome;
 
 /// Delete a machine with the disks in its folder
 #[derive(Debug, Args)]

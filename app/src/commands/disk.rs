@@ -7,10 +7,12 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 use vmm_core::block::create::{Preallocation, create_qcow2, create_raw};
 use vmm_core::block::{Format, ImageError};
+use vmm_core::definition::DiskBus;
 use vmm_core::units::Bytes;
 
 /// How the value of a disk option is written.
-pub(crate) const NOTATION: &str = "FILE[,size=10G][,format=raw|qcow2][,read-only]";
+pub(crate) const NOTATION: &str =
+    "FILE[,size=10G][,format=raw|qcow2][,bus=sata|virtio][,read-only]";
 
 /// A disk as asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +25,8 @@ pub(crate) struct DiskOption {
     pub(crate) format: Option<Format>,
     /// Whether the guest's writes fail.
     pub(crate) read_only: bool,
+    /// What it is connected to, if said.
+    pub(crate) bus: Option<DiskBus>,
 }
 
 /// Why a disk option makes no sense.
@@ -52,12 +56,15 @@ impl DiskOption {
     /// When a known option has a bad value, or nothing is left for the file.
     pub(crate) fn parse(text: &OsStr) -> Result<Self, DiskError> {
         let mut path = text.as_bytes();
-        let mut disk = Self { path: PathBuf::new(), size: None, format: None, read_only: false };
+        let path_to_come = PathBuf::new();
+        let mut disk =
+            Self { path: path_to_come, size: None, format: None, read_only: false, bus: None };
         while let Some(comma) = path.iter().rposition(|byte| *byte == b',') {
             let option = String::from_utf8_lossy(&path[comma + 1..]);
             match option.split_once('=') {
                 Some(("size", value)) => disk.size = Some(value_of(value)?),
                 Some(("format", value)) => disk.format = Some(value_of(value)?),
+                Some(("bus", value)) => disk.bus = Some(value_of(value)?),
                 None if option == "read-only" => disk.read_only = true,
                 _ => break,
             }
@@ -128,13 +135,15 @@ mod tests {
 
     #[test]
     fn options_come_behind_the_file() {
-        let disk = parse("a,b.img,size=10G,read-only,format=raw").unwrap();
+        let disk = parse("a,b.img,size=10G,read-only,bus=virtio,format=raw").unwrap();
         assert_eq!(disk.path, Path::new("a,b.img"));
         assert_eq!(disk.size, Some(Bytes::gib(10)));
         assert_eq!(disk.format, Some(Format::Raw));
         assert!(disk.read_only);
+        assert_eq!(disk.bus, Some(DiskBus::Virtio));
+        assert_eq!(parse("a").unwrap().bus, None);
         assert_eq!(parse("a,siz=10G").unwrap().path, Path::new("a,siz=10G"));
-        for text in ["", ",size=1G", "a,size=much", "a,size=", "a,format=vmdk"] {
+        for text in ["", ",size=1G", "a,size=much", "a,size=", "a,format=vmdk", "a,bus=ide"] {
             assert!(parse(text).is_err(), "{text}");
         }
     }

@@ -8,7 +8,7 @@ pub(crate) mod generate;
 pub(crate) mod hardware;
 pub(crate) mod list;
 pub(crate) mod network;
-mod new;
+pub(crate) mod new;
 pub(crate) mod open;
 pub(crate) mod run;
 pub(crate) mod show;
@@ -17,7 +17,7 @@ use std::io::{self, Write};
 
 use vmm_core::definition::Store;
 
-use crate::report::printable;
+use crate::printable::printable;
 
 /// What a subcommand comes to. Errors of all kinds end at the terminal, as one line.
 pub(crate) type Result<T, E = Box<dyn std::error::Error>> = std::result::Result<T, E>;

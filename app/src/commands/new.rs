@@ -6,7 +6,9 @@ use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use vmm_core::block::create::{Preallocation, create_qcow2};
 use vmm_core::block::{Format, info};
-use vmm_core::definition::{Definition, Drive, Name, Network};
+use vmm_core::definition::{Definition, DiskBus, Drive, Name, Network};
+use vmm_core::media;
+use vmm_core::media::osinfo::{self, Database};
 use vmm_core::net::PortForward;
 use vmm_core::units::Bytes;
 
@@ -41,6 +43,11 @@ pub(crate) struct New {
     #[arg(long, value_name = "SIZE")]
     size: Option<Bytes>,
 
+    /// What that disk is connected to [default: virtio if the ISO image's system is known to have
+    /// the driver, else sata]
+    #[arg(long, value_name = "sata|virtio")]
+    bus: Option<DiskBus>,
+
     /// Reserve the space of that disk now
     #[arg(long)]
     preallocate: bool,
@@ -48,7 +55,7 @@ pub(crate) struct New {
     /// Disk image that exists, may be given several times; it stays where it is
     #[arg(
         long = "disk",
-        value_name = "FILE[,format=raw|qcow2][,read-only]",
+        value_name = "FILE[,format=raw|qcow2][,bus=sata|virtio][,read-only]",
         value_parser = OsStringValueParser::new().try_map(|text| DiskOption::parse(&text)),
     )]
     disks: Vec<DiskOption>,
@@ -83,16 +90,18 @@ impl New {
         definition.notes = self.notes;
         definition.network = (!self.no_network)
             .then(|| Network { forwards: self.forwards.clone(), ..Network::new() });
+        let medium = self.iso.as_deref().map(medium).transpose()?;
+        let usual = medium.as_deref().map(usual_bus).unwrap_or_default();
         definition.drives.extend(size.map(|_| Drive::Disk {
             file: DISK.into(),
             format: Format::Qcow2,
             read_only: false,
+            bus: self.bus.unwrap_or(usual),
         }));
         for disk in &self.disks {
-            definition.drives.push(existing(disk)?);
+            definition.drives.push(existing(disk, usual)?);
         }
         // The drive is there without a medium, too, for one to be put in later.
-        let medium = self.iso.as_deref().map(medium).transpose()?;
         definition.drives.push(Drive::Optical { file: medium });
         let preallocation =
             if self.preallocate { Preallocation::Full } else { Preallocation::None };
@@ -106,13 +115,26 @@ impl New {
 }
 
 /// A drive for an image that is there, by its whole path.
-fn existing(disk: &DiskOption) -> Result<Drive> {
+fn existing(disk: &DiskOption, usual: DiskBus) -> Result<Drive> {
     if disk.size.is_some() {
         return Err("--disk takes no size here; --size makes a disk".into());
     }
     let format = info::info(&disk.path, disk.format)?.format;
     let file = std::path::absolute(&disk.path)?;
-    Ok(Drive::Disk { file, format, read_only: disk.read_only })
+    let bus = disk.bus.unwrap_or(usual);
+    Ok(Drive::Disk { file, format, read_only: disk.read_only, bus })
+}
+
+/// The fastest bus that the system on a medium is known to have a driver for.
+fn usual_bus(medium: &Path) -> DiskBus {
+    // What is no medium that can be read is found out when the machine is started.
+    let found = media::medium(medium).ok();
+    let system =
+        found.and_then(|found| Database::load(&osinfo::folders(), &[]).identify(&found.volume));
+    match system {
+        Some(system) if system.virtio => DiskBus::Virtio,
+        _ => DiskBus::Sata,
+    }
 }
 
 fn medium(path: &Path) -> Result<PathBuf> {

@@ -1,14 +1,18 @@
-//! `berth open`, or `berth` alone: the window.
+//! `berth open`, or `berth` alone: turns into the program that shows the window.
 
-use std::path::PathBuf;
-use std::rc::Rc;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use clap::Args;
 
-use super::{Result, store};
-use crate::backend::LocalBackend;
+use super::Result;
 use crate::report::Outcome;
-use crate::translations;
+
+/// The window's program, beside this one while it is developed, …
+const BESIDE: &str = "berth-window";
+/// … and where it is installed, seen from the folder of this one.
+const INSTALLED: &str = "../libexec/berth-window";
 
 /// Show the window; what `berth` alone does
 #[derive(Debug, Default, Args)]
@@ -19,20 +23,15 @@ pub(crate) struct Open {
 
 impl Open {
     pub(crate) fn run(self) -> Result<Outcome> {
-        translations::set_up();
-        if gtk::init().is_err() {
-            return Err(
-                "there is no display to show a window on; `berth --help` tells what works \
-                        on a terminal"
-                    .into(),
-            );
-        }
-        let files: Vec<_> = self.files.iter().map(std::path::absolute).collect::<Result<_, _>>()?;
-        let store = store()?;
-        let backend = move || Rc::new(LocalBackend::new(store)) as Rc<dyn ui::backend::Backend>;
-        if !ui::application::run(&files, backend) {
-            return Err("the window could not be shown".into());
-        }
-        Ok(Outcome::Done)
+        let program = std::env::current_exe()?;
+        let folder = program.parent().unwrap_or(Path::new(""));
+        let window = [BESIDE, INSTALLED]
+            .map(|place| folder.join(place))
+            .into_iter()
+            .find(|path| path.is_file())
+            .ok_or("the window is not installed with this program; install Berth again")?;
+        // Comes back only if it fails.
+        let error = Command::new(window).arg0("berth").args(self.files).exec();
+        Err(format!("the window cannot be started: {error}").into())
     }
 }

@@ -66,7 +66,7 @@ fn drives(vm: &Vm) -> Vec<String> {
     let paths = vm.machine_config().drives;
     let texts = definition.drives.iter().zip(paths).enumerate().map(|(index, (drive, config))| {
         let mut text = match (drive, config) {
-            (Drive::Disk { format, read_only, .. }, DriveConfig::Disk { path, .. }) => {
+            (Drive::Disk { format, read_only, bus, .. }, DriveConfig::Disk { path, .. }) => {
                 let state = match info::info(&path, Some(*format)) {
                     Ok(image) => {
                         format!("{}, takes up {}", image.virtual_size, rounded(image.actual_size))
@@ -74,7 +74,7 @@ fn drives(vm: &Vm) -> Vec<String> {
                     Err(error) => format!("unusable: {error}"),
                 };
                 let read_only = if *read_only { ", read-only" } else { "" };
-                format!("disk {} ({format}{read_only}, {state})", path.display())
+                format!("disk {} ({format} on {bus}{read_only}, {state})", path.display())
             }
             (_, DriveConfig::Optical { medium: Some(medium) }) => {
                 let missing = if medium.exists() { "" } else { " (which is not there)" };

@@ -5,14 +5,24 @@
 
 use std::fmt::{self, Write as _};
 
-use gio::glib::{self, Variant};
+use futures_lite::future;
+use gio::glib::variant::{FromVariant, ObjectPath};
+use gio::glib::{self, MainContext, Variant};
 use gio::prelude::*;
 use gio::{DBusCallFlags, DBusConnection};
+
+use regex::Regex;
 
 use super::patience;
 
 /// How deep a tree is followed. GTK nests some thirty levels.
 const DEPTH: usize = 100;
+
+/// How many of an object's children are looked at together.
+const AT_ONCE: usize = 16;
+
+/// Objects as D-Bus has them: the program's bus name, and the object's path.
+type Children = Vec<(String, ObjectPath)>;
 
 /// What an object is at the moment: bits of at-spi2-core's `AtspiStateType`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,7 +104,7 @@ impl Accessible {
     }
 
     /// What `method` of `org.a11y.atspi.INTERFACE` answers, when it is one value.
-    fn ask<T: glib::variant::FromVariant>(
+    fn ask<T: FromVariant>(
         &self,
         interface: &str,
         method: &str,
@@ -107,17 +117,52 @@ impl Accessible {
         })
     }
 
-    fn property<T: glib::variant::FromVariant>(
-        &self,
-        interface: &str,
-        name: &str,
-    ) -> Result<T, glib::Error> {
+    fn property<T: FromVariant>(&self, interface: &str, name: &str) -> Result<T, glib::Error> {
         let arguments = (format!("org.a11y.atspi.{interface}"), name).to_variant();
         let answer = self.call("org.freedesktop.DBus.Properties", "Get", Some(&arguments))?;
         let value = answer.try_child_value(0).and_then(|value| value.as_variant());
         value.and_then(|value| value.get()).ok_or_else(|| {
             glib::Error::new(gio::IOErrorEnum::InvalidData, &format!("{interface}.{name}"))
         })
+    }
+
+    /// What `method` of `org.a11y.atspi.Accessible` answers, when it is one value.
+    async fn answer<T: FromVariant>(&self, method: &str) -> Option<T> {
+        let limit = i32::try_from(patience().as_millis()).expect("minutes at most");
+        let interface = "org.a11y.atspi.Accessible";
+        let flags = DBusCallFlags::NO_AUTO_START;
+        let call = self.bus.call_future(
+            Some(&self.owner),
+            &self.path,
+            interface,
+            method,
+            None,
+            None,
+            flags,
+            limit,
+        );
+        call.await.ok()?.try_child_value(0)?.get()
+    }
+
+    /// Whether its program answers for it.
+    pub(super) async fn is_there(&self) -> bool {
+        self.answer::<String>("GetRoleName").await.is_some()
+    }
+
+    /// What every look at it begins with, asked for at once.
+    async fn facts(self) -> Option<Facts> {
+        let role = self.answer::<String>("GetRoleName");
+        let states = self.answer::<Vec<u32>>("GetState");
+        let children = self.answer::<Children>("GetChildren");
+        let ((role, states), children) = future::zip(future::zip(role, states), children).await;
+        let children = self.objects(children?);
+        Some(Facts { role: role?, states: bits(&states?), children, object: self })
+    }
+
+    fn objects(&self, children: Children) -> Vec<Self> {
+        let object =
+            |(owner, path): (String, ObjectPath)| Self::new(&self.bus, &owner, path.as_str());
+        children.into_iter().map(object).collect()
     }
 
     /// What kind of thing it is, such as `button`.
@@ -128,12 +173,35 @@ impl Accessible {
         self.ask("Accessible", "GetRoleName", None)
     }
 
-    /// What a screen reader calls it.
+    /// What a screen reader calls it: its name, or else that of its label.
     ///
     /// # Errors
     /// When it is gone.
     pub fn name(&self) -> Result<String, glib::Error> {
+        let name = self.own_name()?;
+        match name.trim().is_empty() {
+            true => Ok(self.label().unwrap_or_default()),
+            false => Ok(name),
+        }
+    }
+
+    fn own_name(&self) -> Result<String, glib::Error> {
         self.property("Accessible", "Name")
+    }
+
+    /// The name of what is said to be its label.
+    fn label(&self) -> Option<String> {
+        type Relations = Vec<(u32, Children)>;
+        // AtspiRelationType: 2 is "labelled by".
+        const LABELLED_BY: u32 = 2;
+        let relations: Relations = self.ask("Accessible", "GetRelationSet", None).ok()?;
+        let labels = relations.into_iter().filter(|(kind, _)| *kind == LABELLED_BY);
+        labels.flat_map(|(_, labels)| labels).find_map(|(owner, path)| {
+            let label = Self::new(&self.bus, &owner, path.as_str());
+            // GTK's menus are labelled by what has no name and is not more than its text.
+            let name = label.own_name().ok().filter(|name| !name.is_empty());
+            name.or_else(|| label.text().ok()).filter(|name| !name.trim().is_empty())
+        })
     }
 
     /// What a screen reader says about it besides its name.
@@ -145,9 +213,7 @@ impl Accessible {
     }
 
     fn state_bits(&self) -> Result<u64, glib::Error> {
-        let words: Vec<u32> = self.ask("Accessible", "GetState", None)?;
-        let word = |index: usize| u64::from(words.get(index).copied().unwrap_or_default());
-        Ok(word(0) | word(1) << 32)
+        self.ask("Accessible", "GetState", None).map(|words: Vec<u32>| bits(&words))
     }
 
     /// Whether it is in `state`. Something that is gone is in none.
@@ -161,12 +227,13 @@ impl Accessible {
     /// # Errors
     /// When it is gone.
     pub fn children(&self) -> Result<Vec<Self>, glib::Error> {
-        let children: Vec<(String, glib::variant::ObjectPath)> =
-            self.ask("Accessible", "GetChildren", None)?;
-        let child = |(owner, path): (String, glib::variant::ObjectPath)| {
-            Self::new(&self.bus, &owner, path.as_str())
-        };
-        Ok(children.into_iter().map(child).collect())
+        self.ask("Accessible", "GetChildren", None).map(|children| self.objects(children))
+    }
+
+    /// Whether there is something that [`Self::click`] does.
+    #[must_use]
+    pub fn has_action(&self) -> bool {
+        self.property("Action", "NActions").is_ok_and(|count: i32| count > 0)
     }
 
     /// Does what a click does.
@@ -175,14 +242,6 @@ impl Accessible {
     /// When it is gone or there is nothing that a click does.
     pub fn click(&self) -> Result<(), glib::Error> {
         self.done(self.ask("Action", "DoAction", Some(&(0i32,).to_variant()))?, "click")
-    }
-
-    /// Gives it the keyboard.
-    ///
-    /// # Errors
-    /// When it is gone or cannot have it.
-    pub fn focus(&self) -> Result<(), glib::Error> {
-        self.done(self.ask("Component", "GrabFocus", None)?, "focus")
     }
 
     /// Chooses the child with this index, of a list.
@@ -198,7 +257,9 @@ impl Accessible {
     /// # Errors
     /// When it is gone or holds no text.
     pub fn text(&self) -> Result<String, glib::Error> {
-        self.ask("Text", "GetText", Some(&(0i32, -1i32).to_variant()))
+        // To the end is -1, but not for every entry of GTK's.
+        let count: i32 = self.property("Text", "CharacterCount")?;
+        self.ask("Text", "GetText", Some(&(0i32, count).to_variant()))
     }
 
     /// Replaces the text in it.
@@ -227,22 +288,6 @@ impl Accessible {
         self.ask("Component", "GetExtents", Some(&(1u32,).to_variant()))
     }
 
-    /// Whether something else that has a name is said to be its label.
-    #[must_use]
-    pub fn has_label(&self) -> bool {
-        type Relations = Vec<(u32, Vec<(String, glib::variant::ObjectPath)>)>;
-        // AtspiRelationType: 2 is "labelled by".
-        const LABELLED_BY: u32 = 2;
-        let relations: Relations =
-            self.ask("Accessible", "GetRelationSet", None).unwrap_or_default();
-        relations.iter().filter(|(kind, _)| *kind == LABELLED_BY).any(|(_, labels)| {
-            labels.iter().any(|(owner, path)| {
-                let label = Self::new(&self.bus, owner, path.as_str());
-                label.name().is_ok_and(|name| !name.trim().is_empty())
-            })
-        })
-    }
-
     fn done(&self, done: bool, what: &str) -> Result<(), glib::Error> {
         match done {
             true => Ok(()),
@@ -253,40 +298,98 @@ impl Accessible {
         }
     }
 
-    /// The first object on the screen, this one and all in it looked through in the order that they
-    /// are read in, of this role with a name that matches.
+    /// The first object on the screen, in the order that they are read in, of this role with a name
+    /// that matches.
     #[must_use]
-    pub fn find(&self, role: &str, name: &regex::Regex) -> Option<Self> {
-        self.search(&mut |object| {
-            Some(object.role().ok()? == role && name.is_match(&object.name().ok()?))
+    pub fn find(&self, role: &str, name: &Regex) -> Option<Self> {
+        self.search(&mut |facts| {
+            facts.role == role && facts.object.name().is_ok_and(|found| name.is_match(&found))
         })
     }
 
-    /// The first object on the screen that is `wanted`.
+    /// What has the keyboard.
     #[must_use]
-    pub fn search(&self, wanted: &mut dyn FnMut(&Self) -> Option<bool>) -> Option<Self> {
+    pub fn focused(&self) -> Option<Self> {
+        let mut innermost = None;
+        // Of several that say so, the innermost is it.
+        self.search(&mut |facts| {
+            if has(facts.states, State::Focused) {
+                innermost = Some(facts.object.clone());
+            }
+            false
+        });
+        innermost
+    }
+
+    fn search(&self, wanted: &mut dyn FnMut(&Facts) -> bool) -> Option<Self> {
         fn look(
-            object: &Accessible,
+            among: &[Accessible],
             depth: usize,
-            wanted: &mut dyn FnMut(&Accessible) -> Option<bool>,
+            wanted: &mut dyn FnMut(&Facts) -> bool,
         ) -> Option<Accessible> {
-            // The program itself has no states.
-            if depth > DEPTH || depth > 0 && !object.is(State::Showing) {
-                return None;
+            for some in among.chunks(AT_ONCE) {
+                for facts in look_at(some).into_iter().filter(Facts::is_seen) {
+                    if wanted(&facts) {
+                        return Some(facts.object);
+                    }
+                    if depth < DEPTH
+                        && let Some(found) = look(&facts.children, depth + 1, wanted)
+                    {
+                        return Some(found);
+                    }
+                }
             }
-            if wanted(object) == Some(true) {
-                return Some(object.clone());
-            }
-            object.children().ok()?.iter().find_map(|child| look(child, depth + 1, wanted))
+            None
         }
-        look(self, 0, wanted)
+        look(&self.children().ok()?, 0, wanted)
     }
 
     /// This object and all in it that is on the screen, as they are now.
     #[must_use]
     pub fn tree(&self) -> Node {
-        Node::read(self, 0)
+        Node {
+            object: self.clone(),
+            role: self.role().unwrap_or_default(),
+            name: self.own_name().unwrap_or_default(),
+            states: 0,
+            children: Node::read(&self.children().unwrap_or_default(), 0),
+        }
     }
+}
+
+/// What every look at an object begins with.
+struct Facts {
+    object: Accessible,
+    role: String,
+    states: u64,
+    children: Vec<Accessible>,
+}
+
+impl Facts {
+    fn is_seen(&self) -> bool {
+        has(self.states, State::Showing)
+    }
+}
+
+/// Asks all of them at once: what takes time is the way there and back. Those that are gone are
+/// left out.
+fn look_at(objects: &[Accessible]) -> Vec<Facts> {
+    let context = MainContext::new();
+    let all = async {
+        let asked: Vec<_> =
+            objects.iter().map(|object| context.spawn_local(object.clone().facts())).collect();
+        let mut found = Vec::new();
+        for facts in asked {
+            found.extend(facts.await.ok().flatten());
+        }
+        found
+    };
+    context.with_thread_default(|| context.block_on(all)).expect("a context of our own")
+}
+
+fn bits(words: &[u32]) -> u64 {
+    let word = |index: usize| u64::from(words.get(index).copied().unwrap_or_default());
+    word(0) | word(1) << 32
 }
 
 fn has(bits: u64, state: State) -> bool {
@@ -309,22 +412,25 @@ pub struct Node {
 }
 
 impl Node {
-    fn read(object: &Accessible, depth: usize) -> Self {
-        let children = match depth < DEPTH {
-            true => object.children().unwrap_or_default(),
-            false => Vec::new(),
-        };
-        Self {
-            role: object.role().unwrap_or_default(),
-            name: object.name().unwrap_or_default(),
-            states: object.state_bits().unwrap_or_default(),
-            children: children
-                .iter()
-                .map(|child| Self::read(child, depth + 1))
-                .filter(|child| child.is(State::Showing))
-                .collect(),
-            object: object.clone(),
+    fn read(among: &[Accessible], depth: usize) -> Vec<Self> {
+        if depth > DEPTH {
+            return Vec::new();
         }
+        let node = |facts: Facts| {
+            // Only what can be worked with is labelled by something else.
+            let name = match has(facts.states, State::Focusable) {
+                true => facts.object.name(),
+                false => facts.object.own_name(),
+            };
+            Self {
+                role: facts.role,
+                name: name.unwrap_or_default(),
+                states: facts.states,
+                children: Self::read(&facts.children, depth + 1),
+                object: facts.object,
+            }
+        };
+        look_at(among).into_iter().filter(Facts::is_seen).map(node).collect()
     }
 
     /// Whether it was in this state.

@@ -66,11 +66,12 @@ impl<'d> App<'d> {
         });
         let root = root.unwrap_or_else(|| {
             let _ = child.kill();
+            desktop.screenshot("failure");
             panic!("no window: {}", fs::read_to_string(&log).unwrap_or_default())
         });
         let mut app = Self { desktop, child, root, watchdog: None, log };
         app.find("window", ".*");
-        let watchdog = Watchdog::start(desktop.accessibility_address(), &app.root, app.id());
+        let watchdog = Watchdog::start(desktop, &app.root, app.id());
         app.watchdog = Some(watchdog);
         app
     }
@@ -150,7 +151,11 @@ impl<'d> App<'d> {
     pub fn press(&self, role: &str, name: &str) {
         let object = self.find(role, name);
         self.until(&format!("{role} “{name}” can be used"), || object.is(State::Sensitive));
-        object.click().unwrap_or_else(|error| panic!("{role} “{name}”: {error}"));
+        match object.has_action() {
+            true => object.click().unwrap_or_else(|error| panic!("{role} “{name}”: {error}")),
+            // Switches and rows have none; what a person does with them is a click.
+            false => self.click_on(&object, 1),
+        }
     }
 
     /// Presses keys, such as `ctrl+n`.
@@ -175,21 +180,14 @@ impl<'d> App<'d> {
     /// As [`super::X11::type_text`].
     pub fn type_over(&self, text: &str) {
         self.key("ctrl+a");
+        self.key("Delete");
         self.type_text(text);
     }
 
     /// What has the keyboard: the object, its role and its name.
     #[must_use]
     pub fn focused(&self) -> Option<(Accessible, String, String)> {
-        let mut innermost = None;
-        // Of several that say so, the innermost is it.
-        let _ = self.root.search(&mut |object| {
-            if object.is(State::Focused) {
-                innermost = Some(object.clone());
-            }
-            Some(false)
-        });
-        let object = innermost?;
+        let object = self.root.focused()?;
         let (role, name) = (object.role().ok()?, object.name().ok()?);
         Some((object, role, name))
     }
@@ -230,14 +228,23 @@ impl<'d> App<'d> {
         self.find("window", &format!("{} — Berth", regex::escape(name)));
     }
 
+    /// Shows a page of the machine that is chosen, by its tab.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn show_page(&self, title: &str) {
+        self.click_on(&self.find("tab", title), 1);
+        self.until("the page is shown", || {
+            self.look("tab", title).is_some_and(|tab| tab.is(State::Selected))
+        });
+    }
+
     /// Presses keys for the guest that is shown.
     ///
     /// # Panics
     /// When there is none.
     pub fn type_to_guest(&self, chord: &str) {
-        let display = self.display();
-        display.focus().expect("the display takes the keyboard");
-        self.until("the display has the keyboard", || display.is(State::Focused));
+        self.tab_to("Guest display");
         self.key(chord);
     }
 
@@ -258,8 +265,13 @@ impl<'d> App<'d> {
     /// # Panics
     /// When it is gone.
     pub fn click_on(&self, what: &Accessible, button: u8) {
-        // Without a window manager, windows are at the corner of the screen.
-        let (x, y, width, height) = what.extents().expect("something with a place");
+        // Without a window manager, windows are at the corner of the screen. Pages slide in.
+        let mut last = None;
+        let place = wait(patience(), || {
+            let before = std::mem::replace(&mut last, what.extents().ok());
+            last.filter(|now| before == Some(*now))
+        });
+        let (x, y, width, height) = place.expect("something that keeps its place");
         self.desktop.x11().point(x + width / 2, y + height / 2);
         self.desktop.x11().click(button);
     }

@@ -15,6 +15,7 @@ mod app;
 mod names;
 mod session;
 mod watchdog;
+mod wizard;
 mod x11;
 
 pub use accessible::{Accessible, Node, State};
@@ -22,6 +23,7 @@ pub use app::{App, new_machine, store};
 pub use names::unnamed;
 pub use session::Desktop;
 pub use watchdog::{Stall, Watchdog};
+pub use wizard::Wizard;
 pub use x11::X11;
 
 use std::env;

@@ -3,20 +3,17 @@
 use super::accessible::{Node, State};
 
 /// What can be worked with even where it is out of the keyboard's reach. The words are GTK's.
-const CONTROLS: [&str; 20] = [
+const CONTROLS: [&str; 17] = [
     "button",
     "check box",
     "combo box",
     "link",
-    "list item",
     "menu item",
     "menu item checkbox",
     "menu item radio",
     "meter",
-    "option",
     "progress bar",
     "radio",
-    "row",
     "search box",
     "slider",
     "spin button",
@@ -27,9 +24,10 @@ const CONTROLS: [&str; 20] = [
 ];
 
 /// What takes the keyboard only to pass it on to what is in it.
-const PASSAGES: [&str; 5] = ["generic", "group", "none", "tab list", "tab panel"];
+const PASSAGES: [&str; 7] =
+    ["generic", "group", "list", "list box", "none", "tab list", "tab panel"];
 
-/// Every control in `tree` that has neither a name nor a label, with where it is.
+/// Every control in `tree` that has no name, not even from a label, with where it is.
 #[must_use]
 pub fn unnamed(tree: &Node) -> Vec<String> {
     let mut found = Vec::new();
@@ -44,8 +42,11 @@ fn collect(node: &Node, path: &str, found: &mut Vec<String>) {
     };
     let passage = PASSAGES.contains(&node.role.as_str());
     let control = CONTROLS.contains(&node.role.as_str()) || node.is(State::Focusable) && !passage;
-    if control && node.name.trim().is_empty() && !node.object.has_label() {
+    if control && node.name.trim().is_empty() {
         found.push(path.clone());
     }
-    node.children.iter().for_each(|child| collect(child, &path, found));
+    // What a combo box shows as chosen is in a list of its own, which is read with the box.
+    if node.role != "combo box" {
+        node.children.iter().for_each(|child| collect(child, &path, found));
+    }
 }

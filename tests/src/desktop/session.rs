@@ -9,7 +9,6 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::thread;
 
 use gio::glib::{self, Variant};
 use gio::prelude::*;
@@ -32,7 +31,10 @@ const LAUNCHERS: [&str; 3] = [
 ];
 
 /// The service that knows all programs.
-const REGISTRY: &str = "org.a11y.atspi.Registry";
+pub(super) const REGISTRY: &str = "org.a11y.atspi.Registry";
+
+/// The path of the object below which all of a program is, and of the one with all programs.
+pub(super) const ROOT: &str = "/org/a11y/atspi/accessible/root";
 
 /// A session bus on which no service starts by itself: no portals and no settings of this system's.
 const BUS: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
@@ -64,7 +66,7 @@ pub struct Desktop {
     // Ended in this order.
     _launcher: Group,
     _session_bus: Group,
-    _x_server: Group,
+    x_server: Group,
 }
 
 impl Desktop {
@@ -115,7 +117,7 @@ impl Desktop {
             home,
             _launcher: launcher,
             _session_bus: session_bus,
-            _x_server: x_server,
+            x_server,
         };
         // It must be there before the first program.
         start_service(&desktop.accessibility, REGISTRY);
@@ -154,11 +156,15 @@ impl Desktop {
         &self.accessibility_address
     }
 
+    /// The X server's process.
+    pub(super) fn x_server(&self) -> u32 {
+        self.x_server.0.id()
+    }
+
     /// The programs that can be seen in the accessibility tree.
     #[must_use]
     pub fn programs(&self) -> Vec<Accessible> {
-        let root = "/org/a11y/atspi/accessible/root";
-        Accessible::new(&self.accessibility, REGISTRY, root).children().unwrap_or_default()
+        Accessible::new(&self.accessibility, REGISTRY, ROOT).children().unwrap_or_default()
     }
 
     /// The program with this process id, when it can be seen.
@@ -179,14 +185,6 @@ impl Desktop {
         let name = format!("{number:02}-{name}");
         picture.write(&self.out.join(name).with_extension("png"));
         picture
-    }
-}
-
-impl Drop for Desktop {
-    fn drop(&mut self) {
-        if thread::panicking() {
-            self.screenshot("failure");
-        }
     }
 }
 
@@ -267,7 +265,7 @@ fn start_service(bus: &DBusConnection, name: &str) {
 }
 
 /// The process that owns a name on a bus.
-pub(super) fn process_of(bus: &DBusConnection, name: &str) -> Option<u32> {
+fn process_of(bus: &DBusConnection, name: &str) -> Option<u32> {
     let answer = ask_bus(bus, "GetConnectionUnixProcessID", &(name,).to_variant()).ok()?;
     answer.try_child_value(0)?.get()
 }

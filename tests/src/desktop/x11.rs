@@ -132,6 +132,7 @@ impl X11 {
     /// # Panics
     /// When the X server is gone.
     pub fn click(&self, button: u8) {
+        self.look_after_focus();
         self.fake(BUTTON_PRESS_EVENT, button, (0, 0));
         self.fake(BUTTON_RELEASE_EVENT, button, (0, 0));
     }

@@ -95,12 +95,14 @@ fn a_folder_that_goes_while_its_machine_runs_is_survived() {
     fs::remove_dir_all(store(&desktop).join("grub")).expect("the folder");
     // Whatever makes the window look at the store again.
     app.key("ctrl+n");
+    app.find("dialog", "New Virtual Machine");
     app.key("Escape");
+    app.gone("dialog", "New Virtual Machine");
     app.choose("other");
     app.choose("grub");
     app.milestone("folder-gone");
     app.find("list item", "grub, Running");
-    app.press("button", "Machine Menu");
+    app.press("toggle button", "Machine Menu");
     app.press("menu item", "Force Off…");
     app.press("button", "Force Off");
     app.gone("list item", "grub, Running");
@@ -120,6 +122,7 @@ fn a_store_that_cannot_be_read_is_told() {
     app.find("alert dialog", "The Machines Cannot Be Listed");
     app.milestone("no-store");
     app.key("Escape");
+    app.gone("alert dialog", "The Machines Cannot Be Listed");
     app.was_responsive();
     app.quit();
     assert_eq!(fs::read_to_string(path).expect("the file"), "a file where a folder belongs");

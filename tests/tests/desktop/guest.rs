@@ -50,7 +50,7 @@ fn its_screen_is_seen_and_its_keys_are_typed() {
     app.until("the second entry is chosen", || app.screen().contains("*BERTH second entry"));
 
     // The menu that has everything else.
-    app.press("button", "Machine Menu");
+    app.press("toggle button", "Machine Menu");
     app.find("menu item", "Force Off…");
     app.milestone("machine-menu");
     app.press("menu item", "Force Off…");

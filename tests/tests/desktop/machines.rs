@@ -77,3 +77,27 @@ fn are_searched() {
     app.was_responsive();
     app.quit();
 }
+
+#[test]
+fn have_a_menu_of_their_own() {
+    let desktop = Desktop::start("row-menu");
+    new_machine(&desktop, &small("one"));
+    new_machine(&desktop, &small("two"));
+    let mut app = App::start(&desktop, [""; 0]);
+    app.find("list item", "one, Off");
+    // A right click is about the machine below it.
+    app.click_on(&app.find("list item", "two, Off"), 3);
+    app.find("window", "two — Berth");
+    app.find("menu item", "Clone…");
+    app.milestone("by-pointer");
+    app.key("Escape");
+    app.gone("menu item", "Clone…");
+    app.tab_to("two, Off");
+    app.key("Menu");
+    app.find("menu item", "Clone…");
+    app.milestone("by-keyboard");
+    app.press("menu item", "Delete");
+    app.gone("list item", "two, Off");
+    app.was_responsive();
+    app.quit();
+}

@@ -7,3 +7,4 @@ mod dialogs;
 mod empty;
 mod guest;
 mod machines;
+mod wizard;

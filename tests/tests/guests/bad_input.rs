@@ -61,6 +61,8 @@ fn options() {
         (&["--cpus", "1000"], "1 to 64"),
         (&["--cpus", "two"], "1 to 64"),
         (&["--firmware", "coreboot"], "bios"),
+        (&["--net", "user,forward=22"], "2222:22"),
+        (&["--net", "user,forward=1:2,forward=1:3"], "twice"),
         (&["--timeout", "soon"], "seconds"),
         (&["--until-serial", "("], "regular expression"),
         (&["--type", "<nokey>"], "no key"),

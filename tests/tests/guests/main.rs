@@ -11,9 +11,12 @@ mod installer;
 mod kernel;
 mod media;
 mod memtest;
+mod network;
 mod system;
 mod terminal;
 mod variables;
+mod virtio_blk;
+mod virtio_rng;
 
 use std::time::Duration;
 

@@ -34,13 +34,11 @@ fn keeps_its_files(name: &str, options: &[&str]) {
 }
 
 #[test]
-#[ignore = "not yet seen to pass in the lab"]
 fn keeps_its_files_under_bios() {
     keeps_its_files("debian-bios", &["--cpus", "1"]);
 }
 
 #[test]
-#[ignore = "not yet seen to pass in the lab"]
 fn keeps_its_files_under_uefi_with_two_cpus() {
     keeps_its_files("debian-uefi-2", &["--firmware", "uefi", "--cpus", "2"]);
 }
@@ -55,7 +53,6 @@ fn now() -> f64 {
 const TOLERANCE: f64 = 2.0;
 
 #[test]
-#[ignore = "not yet seen to pass in the lab"]
 fn two_cpus_and_a_clock_that_survives_a_pause() {
     let scratch = tempfile::tempdir().expect("a folder for the disk");
     let disk = overlay("disk.qcow2", scratch.path());

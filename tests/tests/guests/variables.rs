@@ -3,7 +3,6 @@
 use berth_tests::{Debian, overlay};
 
 #[test]
-#[ignore = "not yet seen to pass in the lab"]
 fn a_boot_entry_survives_a_restart_of_the_process() {
     let scratch = tempfile::tempdir().expect("a folder for the disk");
     let disk = overlay("disk.qcow2", scratch.path());

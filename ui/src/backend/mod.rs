@@ -24,7 +24,7 @@ use vmm_core::media::Found;
 use vmm_core::media::osinfo::OperatingSystem;
 use vmm_core::units::Bytes;
 
-pub use self::failure::{Failure, sentence};
+pub use self::failure::Failure;
 pub use self::progress::Progress;
 
 /// Something under way, to be awaited on the GUI's thread. It goes on when dropped, unless it has

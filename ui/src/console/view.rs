@@ -434,7 +434,7 @@ impl ConsoleView {
 
     fn add_actions(&self) {
         let imp = self.imp();
-        let actions: [(&str, fn(&Self)); 11] = [
+        let actions: [(&str, Act); 11] = [
             ("copy", |view| view.imp().terminal.copy_clipboard_format(vte::Format::Text)),
             ("paste", |view| view.imp().terminal.paste_clipboard()),
             ("select-all", |view| view.imp().terminal.select_all()),
@@ -508,6 +508,9 @@ impl ConsoleView {
         self.imp().terminal.add_controller(wheel);
     }
 }
+
+/// What an action does.
+type Act = fn(&ConsoleView);
 
 fn context_menu() -> gio::Menu {
     let edit = gio::Menu::new();

@@ -161,6 +161,7 @@ pub fn definition(name: &str) -> Definition {
             file: "disk.qcow2".into(),
             format: vmm_core::block::Format::Qcow2,
             read_only: false,
+            bus: vmm_core::definition::DiskBus::Virtio,
         },
         Drive::Optical { file: None },
     ];

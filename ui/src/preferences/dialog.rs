@@ -21,7 +21,8 @@ pub fn dialog(preferences: &Preferences) -> adw::PreferencesDialog {
     page.add(&screen(settings));
     page.add(&machines(settings));
     page.add(&files(preferences));
-    let dialog = adw::PreferencesDialog::builder().content_width(560).build();
+    let dialog =
+        adw::PreferencesDialog::builder().title(gettext("Preferences")).content_width(560).build();
     dialog.add(&page);
     dialog
 }

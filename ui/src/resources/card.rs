@@ -51,6 +51,7 @@ impl Card {
         label.add_css_class("heading");
         let value = Readout::new("8888 MB/s", 1.0);
         value.add_css_class("title-3");
+        value.set_valign(gtk::Align::Center);
         // Of two series, both values stand in the legend.
         value.set_visible(quantity.series() == 1);
         let drives = gtk::DropDown::builder().visible(false).build();

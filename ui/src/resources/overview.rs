@@ -51,6 +51,9 @@ mod imp {
         pub(super) rows: RefCell<Vec<Shown>>,
         pub(super) model: RefCell<Option<(gio::ListModel, glib::SignalHandlerId)>>,
         pub(super) describe: RefCell<Option<Describe>>,
+        /// Whether there is a row for each machine: not before the page is seen for the first time,
+        /// for they are many widgets.
+        pub(super) filled: Cell<bool>,
         /// Counts how often the page came on the screen: an old sampler ends when this moved on.
         pub(super) turn: Cell<u32>,
         pub(super) first: Cell<Option<(Reading, Instant)>>,
@@ -88,6 +91,7 @@ mod imp {
     impl WidgetImpl for OverviewPage {
         fn map(&self) {
             self.parent_map();
+            self.obj().fill();
             self.turn.set(self.turn.get().wrapping_add(1));
             let (page, turn) = (self.obj().downgrade(), self.turn.get());
             glib::spawn_future_local(sample(page, turn));
@@ -135,12 +139,24 @@ impl OverviewPage {
         imp.describe.replace(Some(Rc::new(describe)));
         let page = self.downgrade();
         let handler = model.connect_items_changed(move |model, at, removed, added| {
-            if let Some(page) = page.upgrade() {
+            if let Some(page) = page.upgrade().filter(|page| page.imp().filled.get()) {
                 page.change(model, at, removed, added);
             }
         });
-        self.change(&model, 0, 0, model.n_items());
         imp.model.replace(Some((model, handler)));
+        if self.is_mapped() {
+            self.fill();
+        }
+    }
+
+    /// Makes the rows, unless they are there.
+    fn fill(&self) {
+        let imp = self.imp();
+        let model = imp.model.borrow().as_ref().map(|(model, _)| model.clone());
+        if let (Some(model), false) = (model, imp.filled.get()) {
+            imp.filled.set(true);
+            self.change(&model, 0, 0, model.n_items());
+        }
     }
 
     /// Called when the person opens a machine.
@@ -254,8 +270,9 @@ impl OverviewPage {
                     page.describe(machine, &row);
                 }
             });
-            self.describe(&machine, &row);
             imp.list.insert(row.widget(), i32::try_from(index).unwrap_or(-1));
+            // Only now is there a row in the list to be named.
+            self.describe(&machine, &row);
             if let Some(widget) = row.widget().parent().and_downcast::<gtk::ListBoxRow>() {
                 widget.set_activatable(true);
             }
@@ -284,6 +301,7 @@ impl OverviewPage {
             machine.disconnect(handler);
         }
         imp.list.remove_all();
+        imp.filled.set(false);
     }
 
     fn record(&self, reading: Reading) {

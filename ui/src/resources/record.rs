@@ -74,7 +74,10 @@ impl From<&Statistics> for Counters {
                 .iter()
                 .map(|disk| Transferred { inward: disk.read_bytes, outward: disk.written_bytes })
                 .collect(),
-            network: None,
+            network: statistics.network.map(|network| Transferred {
+                inward: network.received_bytes,
+                outward: network.sent_bytes,
+            }),
         }
     }
 }

@@ -19,7 +19,7 @@ pub(super) struct Row {
     root: gtk::Box,
     name: gtk::Label,
     state: gtk::Label,
-    cells: [(Quantity, Sparkline, Readout); 2],
+    cells: [(Quantity, Sparkline, Readout, gtk::Box); 2],
     history: RefCell<Option<(History, Vec<glib::SignalHandlerId>)>>,
 }
 
@@ -62,7 +62,7 @@ impl Row {
                 cell.append(&chart);
                 cell.append(&words);
                 root.append(&cell);
-                (quantity, chart, value)
+                (quantity, chart, value, cell)
             });
         Self { root, name, state, cells, history: RefCell::default() }
     }
@@ -74,7 +74,7 @@ impl Row {
 
     /// The charts in it.
     pub(super) fn charts(&self) -> impl Iterator<Item = &Sparkline> {
-        self.cells.iter().map(|(_, chart, _)| chart)
+        self.cells.iter().map(|(_, chart, ..)| chart)
     }
 
     /// Shows `machine`.
@@ -90,7 +90,7 @@ impl Row {
 
     fn watch(self: &std::rc::Rc<Self>, history: &History) {
         self.unwatch();
-        for (_, chart, _) in &self.cells {
+        for (_, chart, ..) in &self.cells {
             chart.set_history(Some(history));
         }
         let refresh = |this: &std::rc::Weak<Self>| {
@@ -123,11 +123,11 @@ impl Row {
         let Some((history, _)) = &*history else { return };
         let record = history.borrow();
         let newest = record.len().checked_sub(1).filter(|_| history.is_live());
-        for (quantity, chart, value) in &self.cells {
+        for (quantity, _, value, cell) in &self.cells {
             let values = newest.and_then(|index| quantity.values(&record, index));
             value.set_text(&values.map_or_else(String::new, |values| quantity.text(values[0])));
             // What was is told by the machine's own page.
-            chart.set_opacity(if history.is_live() { 1.0 } else { 0.3 });
+            cell.set_opacity(if history.is_live() { 1.0 } else { 0.0 });
         }
     }
 }

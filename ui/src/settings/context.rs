@@ -57,6 +57,16 @@ impl Context {
         }
     }
 
+    /// As [`Self::refresh`], when what is going on now is over.
+    pub(super) fn refresh_soon(self: &Rc<Self>) {
+        let context = Rc::downgrade(self);
+        glib::idle_add_local_once(move || {
+            if let Some(context) = context.upgrade() {
+                context.refresh();
+            }
+        });
+    }
+
     /// Changes the machine's definition and keeps it. When that fails its owner is told, and the
     /// fields are as before.
     pub(super) fn change(self: &Rc<Self>, edit: impl FnOnce(&mut Definition) + 'static) {

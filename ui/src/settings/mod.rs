@@ -10,6 +10,7 @@ mod debounce;
 mod drives;
 mod firmware;
 mod name;
+mod network;
 mod notes;
 mod number;
 mod pending;
@@ -25,6 +26,7 @@ use self::context::Context;
 use self::drives::Drives;
 use self::firmware::FirmwareRow;
 use self::name::NameRow;
+use self::network::NetworkGroup;
 use self::notes::Notes;
 use self::number::NumberRow;
 use crate::machines::{Machines, Status, Vm};
@@ -46,6 +48,7 @@ struct Parts {
     cpus: NumberRow,
     firmware: FirmwareRow,
     drives: Drives,
+    network: NetworkGroup,
     notes: Notes,
 }
 
@@ -62,6 +65,7 @@ impl SettingsPage {
             cpus: NumberRow::cpus(&context),
             firmware: FirmwareRow::new(&context),
             drives: Drives::new(&context),
+            network: NetworkGroup::new(&context),
             notes: Notes::new(&context),
             context: context.clone(),
         });
@@ -139,7 +143,8 @@ impl Parts {
         hardware.add(self.memory.widget());
         hardware.add(self.cpus.widget());
         hardware.add(self.firmware.widget());
-        for group in [&general, &hardware, self.drives.widget(), self.notes.widget()] {
+        let (drives, network) = (self.drives.widget(), self.network.widget());
+        for group in [&general, &hardware, drives, network, self.notes.widget()] {
             self.page.add(group);
         }
     }
@@ -162,6 +167,7 @@ impl Parts {
         self.cpus.show(&definition);
         self.firmware.show(&definition);
         self.drives.show(&definition);
+        self.network.show(&definition);
         self.notes.show(&definition);
     }
 

@@ -58,8 +58,8 @@ impl NameRow {
             later,
             move |_| {
                 later.now();
-                // What is wrong is forgotten.
-                context.refresh();
+                // What is wrong is forgotten, once the keyboard is elsewhere.
+                context.refresh_soon();
             }
         ));
         row.add_controller(focus);

@@ -35,8 +35,11 @@ impl Notes {
             .css_classes(["berth-notes"])
             .build();
         view.update_property(&[gtk::accessible::Property::Label(&gettext("Notes"))]);
-        let frame = gtk::Frame::builder().child(&view).css_classes(["card"]).build();
-        frame.set_overflow(gtk::Overflow::Hidden);
+        let frame = adw::Bin::builder()
+            .child(&view)
+            .overflow(gtk::Overflow::Hidden)
+            .css_classes(["card"])
+            .build();
         let complaint = gtk::Label::builder()
             .label(gettext("This is too long to be kept; shorten it."))
             .xalign(0.0)

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use adw::prelude::*;
-use gettextrs::{gettext, ngettext};
+use gettextrs::{gettext, npgettext};
 use gtk::glib;
 use vmm_core::definition::{Definition, MAX_CPUS, MIN_MEMORY};
 use vmm_core::units::Bytes;
@@ -52,6 +52,8 @@ impl NumberRow {
 
     fn new(context: &Rc<Context>, row: adw::SpinRow, kind: Kind) -> Self {
         row.set_use_underline(true);
+        // “2 GiB” is one, too.
+        row.set_numeric(false);
         row.set_update_policy(gtk::SpinButtonUpdatePolicy::IfValid);
         let (later, showing) = (Debounce::default(), Rc::new(Cell::new(false)));
         row.connect_input(move |row| Some(kind.read(&row.text()).ok_or(())));
@@ -93,7 +95,7 @@ impl NumberRow {
             later,
             move |_| {
                 later.now();
-                context.refresh();
+                context.refresh_soon();
             }
         ));
         row.add_controller(focus);
@@ -164,7 +166,15 @@ impl Kind {
                 Some(gettext("It needs at least {n}.").replace("{n}", &self.text(least)))
             }
             Some(value) if value > most => {
-                let text = gettext("This computer has {n}; a machine cannot have more.");
+                let text = match self {
+                    Self::Memory => gettext("This computer has {n}; a machine cannot have more."),
+                    Self::Cpus => npgettext(
+                        "processors",
+                        "This computer has {n}; a machine cannot have more.",
+                        "This computer has {n}; a machine cannot have more.",
+                        most as u32,
+                    ),
+                };
                 Some(text.replace("{n}", &self.text(most)))
             }
             Some(_) => None,
@@ -188,8 +198,13 @@ impl Kind {
                 };
                 text.replace("{n}", &size::text(Bytes(host.memory.0 >> 20 << 20)))
             }
-            Self::Cpus => ngettext("This computer has {n}.", "This computer has {n}.", host.cpus)
-                .replace("{n}", &host.cpus.to_string()),
+            Self::Cpus => npgettext(
+                "processors",
+                "This computer has {n}.",
+                "This computer has {n}.",
+                host.cpus,
+            )
+            .replace("{n}", &host.cpus.to_string()),
         }
     }
 }

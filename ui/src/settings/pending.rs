@@ -8,6 +8,7 @@ pub(super) fn differs(wanted: &Definition, started: &Definition) -> bool {
     wanted.memory != started.memory
         || wanted.cpus != started.cpus
         || wanted.firmware != started.firmware
+        || wanted.network != started.network
         || wanted.boot_first != started.boot_first
         || wanted.drives.len() != started.drives.len()
         || wanted.drives.iter().zip(&started.drives).any(|pair| match pair {
@@ -39,5 +40,6 @@ mod tests {
         assert!(check(|d| d.drives.swap(0, 1)));
         assert!(check(|d| d.drives.push(Drive::Optical { file: None })));
         assert!(check(|d| d.boot_first = Some(1)));
+        assert!(check(|d| d.network = None));
     }
 }

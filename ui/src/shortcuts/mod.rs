@@ -6,6 +6,7 @@
 use adw::prelude::*;
 use gettextrs::{gettext, pgettext};
 
+use crate::mnemonic::without_mnemonic;
 use crate::preferences::Preferences;
 use crate::window::{VmAction, WinAction};
 
@@ -59,7 +60,7 @@ fn title(action: WinAction) -> Option<String> {
 
 /// A menu's label without what is the menu's: the mnemonic and the dots of a dialog to come.
 fn plain(label: &str) -> String {
-    label.replace('_', "").trim_end_matches('…').to_owned()
+    without_mnemonic(label).trim_end_matches('…').to_owned()
 }
 
 /// The keys of an accelerator by name, in the user's language.
@@ -93,9 +94,7 @@ fn group(
         let caps = gtk::Box::new(gtk::Orientation::Horizontal, 6);
         caps.set_valign(gtk::Align::Center);
         for key in &keys {
-            caps.append(
-                &gtk::Label::builder().label(key).css_classes(["keycap", "berth-key"]).build(),
-            );
+            caps.append(&gtk::Label::builder().label(key).css_classes(["berth-key"]).build());
         }
         row.add_suffix(&caps);
         // Read as one: what it does, and by which keys.
@@ -117,5 +116,6 @@ mod tests {
     fn menu_labels_lose_what_is_the_menus() {
         assert_eq!(plain("C_lone…"), "Clone");
         assert_eq!(plain("S_hut Down"), "Shut Down");
+        assert_eq!(plain("再製(_L)…"), "再製");
     }
 }

@@ -6,7 +6,7 @@
 mod row;
 mod thumbnail;
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 
 use gettextrs::gettext;
@@ -91,6 +91,8 @@ impl SimpleComponent for Sidebar {
             .hexpand(true)
             .placeholder_text(gettext("Search machines"))
             .build();
+        search_entry
+            .update_property(&[gtk::accessible::Property::Label(&gettext("Search machines"))]);
         let search_bar = gtk::SearchBar::builder().child(&search_entry).build();
         search_bar.connect_entry(&search_entry);
         let list = gtk::ListView::builder()
@@ -99,19 +101,19 @@ impl SimpleComponent for Sidebar {
             .css_classes(["navigation-sidebar"])
             .build();
         list.update_property(&[gtk::accessible::Property::Label(&gettext("Machines"))]);
-        // Tab would come to an empty list and never leave it.
-        list.set_can_focus(false);
-        selection.connect_items_changed(glib::clone!(
-            #[weak]
-            list,
-            move |selection, _, _, _| list.set_can_focus(selection.n_items() > 0)
-        ));
+        list.add_controller(menu_key(&list));
         let scrolled = gtk::ScrolledWindow::builder()
             .hscrollbar_policy(gtk::PolicyType::Never)
             .vexpand(true)
-            .focusable(false)
             .child(&list)
             .build();
+        // Where nothing is in the list, no key does anything.
+        scrolled.set_can_focus(false);
+        selection.connect_items_changed(glib::clone!(
+            #[weak]
+            scrolled,
+            move |selection, _, _, _| scrolled.set_can_focus(selection.n_items() > 0)
+        ));
         root.append(&search_bar);
         root.append(&scrolled);
 
@@ -231,30 +233,61 @@ fn row_of(item: &gtk::ListItem) -> Option<VmRow> {
     item.child().and_downcast()
 }
 
-/// A right click, a long press and the menu key choose the machine and open its menu.
+/// The menu key opens the menu of the row that has the keyboard: not the row itself gets the key,
+/// but the list's widget around it.
+fn menu_key(list: &gtk::ListView) -> gtk::ShortcutController {
+    let list = list.downgrade();
+    let keys = gtk::ShortcutController::new();
+    keys.add_shortcut(gtk::Shortcut::new(
+        gtk::ShortcutTrigger::parse_string("Menu|<Shift>F10"),
+        Some(gtk::CallbackAction::new(move |_, _| {
+            let focused = list.upgrade().and_then(|list| list.focus_child());
+            match focused.and_then(|item| item.first_child()).and_downcast::<VmRow>() {
+                Some(row) => {
+                    row.open_menu();
+                    glib::Propagation::Stop
+                }
+                None => glib::Propagation::Proceed,
+            }
+        })),
+    ));
+    keys
+}
+
+/// A right click and a long press choose the machine and open its menu.
 fn offer_menu(
     row: &VmRow,
     item: &gtk::ListItem,
     menu: &gio::MenuModel,
     selection: &gtk::SingleSelection,
 ) {
-    let popover = gtk::PopoverMenu::from_model(Some(menu));
-    popover.set_parent(row);
-    popover.set_has_arrow(false);
-    popover.set_halign(gtk::Align::Start);
-    row.connect_destroy(glib::clone!(
-        #[weak]
-        popover,
-        move |_| popover.unparent()
-    ));
+    // Made when it is first wanted: it is far more widgets than the row.
+    let made: Rc<OnceCell<gtk::PopoverMenu>> = Rc::default();
+    row.connect_destroy({
+        let made = made.clone();
+        move |_| {
+            if let Some(popover) = made.get() {
+                popover.unparent();
+            }
+        }
+    });
     let open = glib::clone!(
+        #[weak]
+        row,
         #[weak]
         item,
         #[weak]
         selection,
-        #[weak]
-        popover,
+        #[strong]
+        menu,
         move |x: f64, y: f64| {
+            let popover = made.get_or_init(|| {
+                let popover = gtk::PopoverMenu::from_model(Some(&menu));
+                popover.set_parent(&row);
+                popover.set_has_arrow(false);
+                popover.set_halign(gtk::Align::Start);
+                popover
+            });
             selection.set_selected(item.position());
             popover.set_pointing_to(Some(&gdk::Rectangle::new(x as i32, y as i32, 1, 1)));
             popover.popup();
@@ -272,13 +305,5 @@ fn offer_menu(
         move |_, x, y| open(x, y)
     });
     row.add_controller(press);
-    let keys = gtk::ShortcutController::new();
-    keys.add_shortcut(gtk::Shortcut::new(
-        gtk::ShortcutTrigger::parse_string("Menu|<Shift>F10"),
-        Some(gtk::CallbackAction::new(move |row, _| {
-            open(0.0, f64::from(row.height()));
-            glib::Propagation::Stop
-        })),
-    ));
-    row.add_controller(keys);
+    row.set_menu(open);
 }

@@ -1,6 +1,6 @@
 //! One machine's row: a picture, the name, the state, and what its processors do.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 
 use adw::prelude::*;
 use adw::subclass::prelude::*;
@@ -10,6 +10,9 @@ use gtk::{glib, pango};
 use super::thumbnail::Thumbnail;
 use crate::machines::{Status, Vm};
 use crate::resources::{Quantity, Sparkline};
+
+/// Opens a menu at a place in the row.
+type OpenMenu = Box<dyn Fn(f64, f64)>;
 
 mod imp {
     use super::*;
@@ -21,6 +24,7 @@ mod imp {
         pub(super) sparkline: Sparkline,
         pub(super) vm: RefCell<Option<(Vm, Vec<glib::SignalHandlerId>)>>,
         pub(super) item: glib::WeakRef<gtk::ListItem>,
+        pub(super) menu: OnceCell<OpenMenu>,
     }
 
     impl Default for VmRow {
@@ -30,8 +34,9 @@ mod imp {
                 name: gtk::Label::default(),
                 state: gtk::Label::default(),
                 sparkline: Sparkline::new(Quantity::Cpu),
-                item: glib::WeakRef::default(),
                 vm: RefCell::default(),
+                item: glib::WeakRef::default(),
+                menu: OnceCell::new(),
             }
         }
     }
@@ -91,6 +96,19 @@ impl VmRow {
         let row: Self = glib::Object::new();
         row.imp().item.set(Some(item));
         row
+    }
+
+    /// Has `open` open the row's menu at a place in the row.
+    pub(super) fn set_menu(&self, open: impl Fn(f64, f64) + 'static) {
+        // A row is set up once.
+        let _ = self.imp().menu.set(Box::new(open));
+    }
+
+    /// Opens the row's menu below it.
+    pub(super) fn open_menu(&self) {
+        if let Some(open) = self.imp().menu.get() {
+            open(0.0, f64::from(self.height()));
+        }
     }
 
     /// Shows `vm` from now on.

@@ -10,6 +10,7 @@ mod deeds;
 mod layout;
 mod screen;
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -87,6 +88,9 @@ pub struct Window {
     problems: Vec<Problem>,
     vm_actions: gio::SimpleActionGroup,
     full_screen: bool,
+    /// Whether it was told already that the machines cannot be listed: they are asked for anew
+    /// whenever somebody looks.
+    list_failed: Rc<Cell<bool>>,
 }
 
 impl Component for Window {
@@ -137,6 +141,7 @@ impl Component for Window {
             problems: Vec::new(),
             vm_actions,
             full_screen: false,
+            list_failed: Rc::default(),
         };
         model.refresh();
         sender.input(WindowInput::Reload);
@@ -235,8 +240,11 @@ impl Window {
         });
         let (machines, input) = (self.machines.clone(), sender.input_sender().clone());
         let last = Preferences::shared().selected_machine().filter(|_| all.is_empty());
+        let failed = self.list_failed.clone();
         glib::spawn_future_local(async move {
-            if let Err(failure) = machines.reload().await {
+            let listed = machines.reload().await;
+            let told = failed.replace(listed.is_err());
+            if let (Err(failure), false) = (listed, told) {
                 input.emit(WindowInput::Failed(gettext("The Machines Cannot Be Listed"), failure));
             }
             if let Some(vm) = last.and_then(|last| machines.find(&VmId(last.into()))) {
@@ -293,8 +301,10 @@ fn watch(root: &adw::ApplicationWindow, machines: &Machines, sender: &ComponentS
     machines.model().connect_items_changed(move |model, position, _, added| {
         for index in position..position + added {
             let Some(vm) = model.item(index).and_downcast::<Vm>() else { continue };
-            let input = input.clone();
-            vm.connect_status_notify(move |_| input.emit(WindowInput::Refresh));
+            let changed = input.clone();
+            vm.connect_status_notify(move |_| changed.emit(WindowInput::Refresh));
+            let renamed = input.clone();
+            vm.connect_name_notify(move |_| renamed.emit(WindowInput::Refresh));
         }
         input.emit(WindowInput::Refresh);
     });

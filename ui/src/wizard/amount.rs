@@ -3,12 +3,14 @@
 use std::rc::Rc;
 
 use adw::prelude::*;
+use gettextrs::gettext;
 use gtk::{gdk, glib};
 
 use super::model::Checked;
 use super::page::plain_row;
 use super::remark::RemarkLabel;
 use super::size::{self, Doublings};
+use crate::mnemonic::without_mnemonic;
 use vmm_core::units::Bytes;
 
 /// What is counted, and how it lies on the slider.
@@ -93,8 +95,11 @@ impl Amount {
             .orientation(gtk::Orientation::Horizontal)
             .adjustment(&adjustment)
             .hexpand(true)
+            // For the marks' labels, which are wider than the slider's end.
+            .margin_start(18)
+            .margin_end(18)
             .build();
-        let name = title.replace('_', "");
+        let name = without_mnemonic(title);
         scale.update_property(&[gtk::accessible::Property::Label(&name)]);
         let pulled = scale.connect_value_changed({
             let entry = entry.clone();
@@ -148,16 +153,23 @@ impl Amount {
         self.scale.update_property(&[gtk::accessible::Property::ValueText(&text)]);
     }
 
-    /// Marks what a system needs and runs well with.
-    pub(super) fn set_marks(&self, minimum: Option<(u64, &str)>, recommended: Option<(u64, &str)>) {
+    /// Marks what a system needs and runs well with: one above the slider and one below, so that
+    /// they never meet.
+    pub(super) fn set_marks(&self, minimum: Option<u64>, recommended: Option<u64>) {
         self.scale.clear_marks();
-        let minimum =
-            minimum.filter(|(amount, _)| recommended.is_none_or(|(other, _)| other != *amount));
-        for (mark, side) in
-            [(minimum, gtk::PositionType::Top), (recommended, gtk::PositionType::Bottom)]
-        {
-            if let Some((amount, label)) = mark.filter(|(amount, _)| *amount <= self.range.1) {
-                self.scale.add_mark(self.kind.position(amount), side, Some(label));
+        let marks = [
+            (
+                minimum.filter(|_| minimum != recommended),
+                gtk::PositionType::Top,
+                gettext("Minimum"),
+            ),
+            (recommended, gtk::PositionType::Bottom, gettext("Recommended")),
+        ];
+        for (amount, side, label) in marks {
+            // At the very beginning there is no less to be warned of.
+            if let Some(amount) = amount.filter(|a| *a > self.range.0 && *a <= self.range.1) {
+                let label = format!("<small>{}</small>", glib::markup_escape_text(&label));
+                self.scale.add_mark(self.kind.position(amount), side, Some(&label));
             }
         }
     }

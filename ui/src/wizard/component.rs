@@ -37,7 +37,7 @@ pub(super) enum WizardInput {
     /// Something was dropped that is no file of this computer.
     Foreign,
     /// What a file holds.
-    Inspected(PathBuf, Result<Inspected, Failure>),
+    Inspected(PathBuf, Box<Result<Inspected, Failure>>),
     /// Where machines go.
     Storage(Storage),
     /// ISO images that were used lately.
@@ -58,6 +58,8 @@ pub(super) enum WizardInput {
     Firmware(Firmware),
     /// Whether to start the machine.
     Start(bool),
+    /// Whether it has a network card.
+    Network(bool),
     /// Go on: to the next step, or make the machine.
     Next,
     /// Another step is shown.
@@ -176,7 +178,7 @@ impl Component for Wizard {
                 show_failure(root, &gettext("This File Cannot Be Used"), &Failure::new(text));
             }
             WizardInput::Inspected(path, holds) => {
-                draft.inspected(&path, holds);
+                draft.inspected(&path, *holds);
                 self.refill();
                 self.show();
                 if self.step() == Step::Source {
@@ -192,6 +194,7 @@ impl Component for Wizard {
             WizardInput::Preallocate(preallocate) => draft.preallocate = preallocate,
             WizardInput::Name(text) => draft.name.enter(text),
             WizardInput::Firmware(firmware) => draft.firmware.enter(firmware),
+            WizardInput::Network(network) => draft.network = network,
             WizardInput::Start(start) => draft.start = start,
             WizardInput::Next => self.go_on(root, &sender),
             WizardInput::Moved => self.focus(root),
@@ -248,7 +251,7 @@ impl Wizard {
         let inspecting = self.machines.backend().inspect(path.clone());
         let input = sender.input_sender().clone();
         glib::spawn_future_local(async move {
-            let holds = inspecting.await;
+            let holds = Box::new(inspecting.await);
             // The dialog may be gone by now.
             let _ = input.send(WizardInput::Inspected(path, holds));
         });

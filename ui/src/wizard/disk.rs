@@ -75,11 +75,8 @@ impl DiskPage {
     /// Shows what was suggested anew.
     pub(super) fn refill(&self, draft: &Draft) {
         self.size.set_text(&draft.disk.value);
-        let (least, good) = (gettext("Minimum"), gettext("Recommended"));
-        self.size.set_marks(
-            draft.minimum().storage.map(|storage| (storage.0, least.as_str())),
-            draft.recommended().storage.map(|storage| (storage.0, good.as_str())),
-        );
+        let (minimum, recommended) = (draft.minimum().storage, draft.recommended().storage);
+        self.size.set_marks(minimum.map(|s| s.0), recommended.map(|s| s.0));
     }
 
     pub(super) fn show(&self, draft: &Draft) {

@@ -61,15 +61,8 @@ impl ProcessingPage {
         self.memory.set_text(&draft.memory.value);
         self.cpus.set_text(&draft.cpus.value);
         let (minimum, recommended) = (draft.minimum(), draft.recommended());
-        let (least, good) = (gettext("Minimum"), gettext("Recommended"));
-        self.memory.set_marks(
-            minimum.memory.map(|memory| (memory.0, least.as_str())),
-            recommended.memory.map(|memory| (memory.0, good.as_str())),
-        );
-        self.cpus.set_marks(
-            minimum.cpus.map(|cpus| (u64::from(cpus), least.as_str())),
-            recommended.cpus.map(|cpus| (u64::from(cpus), good.as_str())),
-        );
+        self.memory.set_marks(minimum.memory.map(|m| m.0), recommended.memory.map(|m| m.0));
+        self.cpus.set_marks(minimum.cpus.map(u64::from), recommended.cpus.map(u64::from));
     }
 
     pub(super) fn show(&self, draft: &Draft) {

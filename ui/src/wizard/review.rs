@@ -80,12 +80,21 @@ impl ReviewPage {
             .build();
         let sender = input.clone();
         start.connect_active_notify(move |row| sender.emit(WizardInput::Start(row.is_active())));
+        let network = adw::SwitchRow::builder()
+            .title(gettext("Connected to the _Network"))
+            .use_underline(true)
+            .active(draft.network)
+            .build();
+        let sender = input.clone();
+        network
+            .connect_active_notify(move |row| sender.emit(WizardInput::Network(row.is_active())));
         let (name_remark, firmware_remark) = (Said::new(), Said::new());
         let first = adw::PreferencesGroup::new();
         first.add(&name);
         first.add(&name_remark.row);
         first.add(&firmware);
         first.add(&firmware_remark.row);
+        first.add(&network);
         first.add(&start);
         let from = fact(&gettext("Install from"));
         let processing = fact(&gettext("Memory and processors"));

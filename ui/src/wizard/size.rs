@@ -18,13 +18,16 @@ pub(crate) fn text(size: Bytes) -> String {
     }
 }
 
-/// A size to be read again: in MiB where anything else would leave some out.
+/// A size to be read again: in the largest unit that leaves nothing out, or in MiB.
 pub(super) fn exact(size: Bytes) -> String {
     let is_short = |unit: u64| size.0 >= unit && (size.0 % unit * 100).is_multiple_of(unit);
-    if is_short(TIB) || is_short(GIB) {
-        return text(size);
+    if is_short(TIB) {
+        in_unit(&gettext("{n} TiB"), size.0, TIB)
+    } else if is_short(GIB) {
+        in_unit(&gettext("{n} GiB"), size.0, GIB)
+    } else {
+        in_unit(&gettext("{n} MiB"), size.0, MIB)
     }
-    in_unit(&gettext("{n} MiB"), size.0, MIB)
 }
 
 fn in_unit(text: &str, bytes: u64, unit: u64) -> String {
@@ -113,7 +116,7 @@ mod tests {
             (Bytes::mib(2304), "2.25 GiB"),
             (Bytes::gib(2048), "2 TiB"),
             (Bytes::mib(1153), "1153 MiB"),
-            (Bytes::mib(1024 * 1024 + 512), "1049088 MiB"),
+            (Bytes::mib(1024 * 1024 + 512), "1024.5 GiB"),
             (Bytes(1 << 19), "0.5 MiB"),
         ] {
             assert_eq!(exact(size), shown);

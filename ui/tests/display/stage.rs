@@ -1,15 +1,16 @@
 //! What the tests share: a window with a view of a fake screen in it, time, and a user's hands.
 
-use std::process::Command as Process;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_channel::Receiver;
 use gtk::prelude::*;
-use gtk::{gdk, glib, graphene};
+use gtk::{gdk, graphene};
 use ui::display::DisplayView;
 use ui::fake::FakeDisplay;
 use vmm_core::machine::{Command, KeyEvent, PointerEvent};
+
+pub(crate) use crate::program::{run_for, wait_for, xdotool};
 
 /// A window on the display, gone with this.
 pub(crate) struct Stage {
@@ -146,36 +147,5 @@ impl Image {
     pub(crate) fn pixel(&self, x: u32, y: u32) -> [u8; 4] {
         let at = ((y * self.width + x) * 4) as usize;
         self.data[at..at + 4].try_into().unwrap()
-    }
-}
-
-/// Lets GTK work for a while.
-pub(crate) fn run_for(time: Duration) {
-    let end = Instant::now() + time;
-    while Instant::now() < end {
-        glib::MainContext::default().iteration(false);
-        std::thread::sleep(Duration::from_millis(1));
-    }
-}
-
-/// Lets GTK work until something is so.
-pub(crate) fn wait_for(what: &str, so: impl Fn() -> bool) {
-    let end = Instant::now() + Duration::from_secs(10);
-    while !so() {
-        assert!(Instant::now() < end, "no {what}");
-        glib::MainContext::default().iteration(false);
-        std::thread::sleep(Duration::from_millis(1));
-    }
-}
-
-/// Does something with the X server's keyboard and pointer, and lets GTK work meanwhile.
-pub(crate) fn xdotool(arguments: &str) {
-    let mut child = Process::new("xdotool").args(arguments.split(' ')).spawn().unwrap();
-    loop {
-        if let Some(status) = child.try_wait().unwrap() {
-            assert!(status.success(), "xdotool {arguments}");
-            return;
-        }
-        run_for(Duration::from_millis(2));
     }
 }

@@ -8,7 +8,7 @@ use ui::preferences::{OnClose, Preferences};
 use ui::window::{VmAction, WinAction};
 
 use crate::Test;
-use crate::stage::{all, find};
+use crate::stage::{all, find, wait_for};
 
 pub(crate) const TESTS: &[Test] = &[
     ("preferences_are_kept_as_they_are_chosen", preferences_are_kept_as_they_are_chosen),
@@ -19,6 +19,7 @@ pub(crate) const TESTS: &[Test] = &[
 fn preferences_are_kept_as_they_are_chosen() {
     let preferences = Preferences::in_memory();
     let dialog = ui::preferences::dialog(&preferences);
+    let window = present(dialog.upcast_ref());
     let row = |title: &str| -> adw::ComboRow {
         find(dialog.upcast_ref(), |row: &adw::ComboRow| row.title().replace('_', "") == title)
     };
@@ -51,6 +52,16 @@ fn preferences_are_kept_as_they_are_chosen() {
     assert_eq!((view.release_key(), view.scaling()), (ReleaseKey::ShiftF12, Scaling::Actual));
     row("Release Key").set_selected(0);
     assert_eq!(view.release_key(), ReleaseKey::CtrlAlt);
+    window.destroy();
+}
+
+/// A dialog has its widgets while it is shown.
+fn present(dialog: &adw::Dialog) -> adw::Window {
+    let window = adw::Window::builder().default_width(720).default_height(900).build();
+    window.present();
+    dialog.present(Some(&window));
+    wait_for("a dialog", || dialog.is_mapped());
+    window
 }
 
 fn what_was_used_last_is_remembered() {
@@ -69,12 +80,13 @@ fn what_was_used_last_is_remembered() {
 
 fn all_shortcuts_are_told() {
     let dialog = ui::shortcuts::dialog(&Preferences::in_memory());
+    let window = present(&dialog);
     let rows = all::<adw::ActionRow>(dialog.upcast_ref());
     let keys: Vec<String> = rows
         .iter()
         .map(|row| {
             let caps = all::<gtk::Label>(row.upcast_ref());
-            let caps = caps.iter().filter(|label| label.has_css_class("keycap"));
+            let caps = caps.iter().filter(|label| label.has_css_class("berth-key"));
             caps.map(|label| label.text().to_string()).collect::<Vec<_>>().join("+")
         })
         .collect();
@@ -94,4 +106,5 @@ fn all_shortcuts_are_told() {
         });
         assert!(told, "{accelerator} in {keys:?}");
     }
+    window.destroy();
 }

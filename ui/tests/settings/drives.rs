@@ -6,7 +6,7 @@ use adw::prelude::*;
 use ui::backend::{DiskFacts, Failure, Inspected};
 use vmm_core::block::Format;
 use vmm_core::block::info::ImageInfo;
-use vmm_core::definition::{Drive, MAX_DRIVES};
+use vmm_core::definition::{DiskBus, Drive, MAX_DRIVES};
 use vmm_core::machine::{Command, Event};
 use vmm_core::media::Found;
 use vmm_core::units::Bytes;
@@ -27,7 +27,7 @@ pub(crate) const TESTS: &[Test] = &[
 ];
 
 fn disk(file: &str) -> Drive {
-    Drive::Disk { file: file.into(), format: Format::Qcow2, read_only: false }
+    Drive::Disk { file: file.into(), format: Format::Qcow2, read_only: false, bus: DiskBus::Virtio }
 }
 
 fn medium(drive: &Drive) -> Option<&Path> {
@@ -80,6 +80,14 @@ fn drives_change_places() {
     wait_for("no first drive", || stage.kept().boot_first.is_none());
     start.set_selected(2);
     wait_for("a first drive", || stage.kept().boot_first == Some(1));
+    stage.act("toggle-bus", 1u32);
+    wait_for("the other bus", || {
+        matches!(stage.kept().drives[1], Drive::Disk { bus: DiskBus::Sata, .. })
+    });
+    stage.act("toggle-bus", 1u32);
+    wait_for("the first bus", || {
+        matches!(stage.kept().drives[1], Drive::Disk { bus: DiskBus::Virtio, .. })
+    });
     stage.act("toggle-read-only", 1u32);
     row(&stage, 1, "Disk", "read-only");
     for _ in 2..MAX_DRIVES {
@@ -238,8 +246,8 @@ fn an_existing_disk_is_added_where_it_is() {
     stage.backend.add_file("/images/a.raw", Ok(inspected));
     stage.act("add-file", "/images/a.raw");
     wait_for("another drive", || stage.kept().drives.len() == 3);
-    let wanted =
-        Drive::Disk { file: "/images/a.raw".into(), format: Format::Raw, read_only: false };
+    let (file, format, bus) = ("/images/a.raw".into(), Format::Raw, DiskBus::Virtio);
+    let wanted = Drive::Disk { file, format, read_only: false, bus };
     assert_eq!(stage.kept().drives[1], wanted);
     // Once is enough, and an ISO image is no disk.
     for file in ["/images/a.raw", "/iso/debian.iso"] {

@@ -4,7 +4,7 @@ use adw::prelude::*;
 use ui::backend::Failure;
 use ui::preferences::Preferences;
 use vmm_core::block::Format;
-use vmm_core::definition::Drive;
+use vmm_core::definition::{DiskBus, Drive};
 
 use crate::Test;
 use crate::stage::{Stage, all, find, picture, run_for, wait_for};
@@ -31,6 +31,7 @@ fn page(suffix: &str) {
             file: "/srv/data.raw".into(),
             format: Format::Raw,
             read_only: true,
+            bus: DiskBus::Sata,
         });
     });
     stage.backend.set_disk("/srv/old.qcow2", Err(Failure::new("“/srv/old.qcow2” does not exist.")));
@@ -48,6 +49,7 @@ fn page(suffix: &str) {
         file: "/srv/old.qcow2".into(),
         format: Format::Qcow2,
         read_only: false,
+        bus: DiskBus::Sata,
     });
     changed.drives.push(Drive::Optical { file: None });
     crate::stage::wait(stage.vm.save(changed)).unwrap();

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use adw::prelude::*;
 use gtk::{glib, graphene};
@@ -14,11 +14,12 @@ use vmm_core::definition::Definition;
 use vmm_core::media::{BootKinds, Found, Medium, Volume};
 use vmm_core::units::Bytes;
 
+pub(crate) use crate::program::{run_for, wait_for};
+
 /// A window with the settings of a machine called “Debian”; there is another called “Other”.
 pub(crate) struct Stage {
     pub(crate) window: adw::Window,
     pub(crate) backend: FakeBackend,
-    pub(crate) machines: Machines,
     pub(crate) vm: Vm,
     pub(crate) id: VmId,
     page: SettingsPage,
@@ -48,9 +49,14 @@ impl Stage {
             .content(page.widget())
             .build();
         window.present();
-        let stage = Self { window, backend, machines, vm, id, page };
+        let stage = Self { window, backend, vm, id, page };
         wait_for("the page", || stage.page.widget().is_mapped());
-        run_for(Duration::from_millis(100));
+        // Without a window manager nobody gives the window the keyboard.
+        let arguments = ["search", "--sync", "--name", "^stage$", "windowfocus", "--sync"];
+        let mut focusing = std::process::Command::new("xdotool").args(arguments).spawn().unwrap();
+        wait_for("an active window", || {
+            focusing.try_wait().unwrap().is_some() && stage.window.is_active()
+        });
         stage
     }
 
@@ -159,23 +165,4 @@ pub(crate) fn picture(widget: &impl IsA<gtk::Widget>, name: &str) {
 /// Lets GTK work until a future is done.
 pub(crate) fn wait<T>(future: impl Future<Output = T>) -> T {
     glib::MainContext::default().block_on(future)
-}
-
-/// Lets GTK work for a while.
-pub(crate) fn run_for(time: Duration) {
-    let end = Instant::now() + time;
-    while Instant::now() < end {
-        glib::MainContext::default().iteration(false);
-        std::thread::sleep(Duration::from_millis(1));
-    }
-}
-
-/// Lets GTK work until something is so.
-pub(crate) fn wait_for(what: &str, so: impl Fn() -> bool) {
-    let end = Instant::now() + Duration::from_secs(10);
-    while !so() {
-        assert!(Instant::now() < end, "no {what}");
-        glib::MainContext::default().iteration(false);
-        std::thread::sleep(Duration::from_millis(1));
-    }
 }

@@ -44,6 +44,7 @@ fn debian() -> OperatingSystem {
         recommended: resources(2, 2, 20),
         bios: None,
         uefi: Some(true),
+        virtio: true,
     }
 }
 
@@ -63,6 +64,7 @@ pub(crate) fn add(backend: &FakeBackend) {
         actual_size: Bytes::mib(7168),
         cluster_size: Some(Bytes::kib(64)),
         snapshots: 0,
+        backing_name: None,
         backing: Vec::new(),
     };
     backend.add_file(IMAGE, Ok(Inspected { found: Found::Disk(image), system: None }));

@@ -2,14 +2,15 @@
 
 use std::cell::RefCell;
 use std::path::PathBuf;
-use std::process::Command as Process;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use adw::prelude::*;
 use gtk::glib;
 use ui::fake::FakeBackend;
 use ui::machines::{Machines, Vm};
+
+pub(crate) use crate::program::{run_for, wait_for, xdotool};
 
 /// The wizard in a window on the display, gone with this.
 pub(crate) struct Stage {
@@ -26,13 +27,18 @@ impl Stage {
 
     /// The wizard, with these machines there already.
     pub(crate) fn with(backend: FakeBackend, file: Option<&str>) -> Self {
+        Self::sized((900, 760), backend, file)
+    }
+
+    /// The wizard in a window of this size.
+    pub(crate) fn sized(size: (i32, i32), backend: FakeBackend, file: Option<&str>) -> Self {
         crate::files::add(&backend);
         let machines = Machines::new(Rc::new(backend.clone()));
         glib::MainContext::default().block_on(machines.reload()).unwrap();
         let window = adw::ApplicationWindow::builder()
             .title("stage")
-            .default_width(900)
-            .default_height(760)
+            .default_width(size.0)
+            .default_height(size.1)
             .content(&adw::StatusPage::builder().title("Berth").build())
             .build();
         window.present();
@@ -157,37 +163,6 @@ pub(crate) fn all(widget: &gtk::Widget) -> Vec<gtk::Widget> {
 /// Lets GTK and the wizard do what they have to do.
 pub(crate) fn settle() {
     run_for(Duration::from_millis(50));
-}
-
-/// Lets GTK work for a while.
-pub(crate) fn run_for(time: Duration) {
-    let end = Instant::now() + time;
-    while Instant::now() < end {
-        glib::MainContext::default().iteration(false);
-        std::thread::sleep(Duration::from_millis(1));
-    }
-}
-
-/// Lets GTK work until something is so.
-pub(crate) fn wait_for(what: &str, so: impl Fn() -> bool) {
-    let end = Instant::now() + Duration::from_secs(10);
-    while !so() {
-        assert!(Instant::now() < end, "no {what}");
-        glib::MainContext::default().iteration(false);
-        std::thread::sleep(Duration::from_millis(1));
-    }
-}
-
-/// Does something with the X server's keyboard and pointer, and lets GTK work meanwhile.
-pub(crate) fn xdotool(arguments: &str) {
-    let mut child = Process::new("xdotool").args(arguments.split(' ')).spawn().unwrap();
-    loop {
-        if let Some(status) = child.try_wait().unwrap() {
-            assert!(status.success(), "xdotool {arguments}");
-            return;
-        }
-        run_for(Duration::from_millis(2));
-    }
 }
 
 /// Presses a key.

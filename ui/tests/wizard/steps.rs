@@ -4,7 +4,7 @@ use adw::prelude::*;
 use ui::backend::{Failure, NewDisk};
 use ui::fake::{FakeBackend, definition};
 use vmm_core::block::Format;
-use vmm_core::definition::{Drive, Firmware};
+use vmm_core::definition::{DiskBus, Drive, Firmware};
 use vmm_core::units::Bytes;
 
 use crate::Test;
@@ -16,6 +16,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("an_empty_machine_with_changes", an_empty_machine_with_changes),
     ("an_existing_disk", an_existing_disk),
     ("bad_files_are_told_and_replaced", bad_files_are_told_and_replaced),
+    ("a_dropped_file_is_taken_at_any_step", a_dropped_file_is_taken_at_any_step),
     ("every_invalid_entry_is_told", every_invalid_entry_is_told),
     ("back_keeps_what_was_typed", back_keeps_what_was_typed),
     ("cancel_at_every_step_leaves_nothing", cancel_at_every_step_leaves_nothing),
@@ -88,7 +89,8 @@ fn an_existing_disk() {
     let created = stage.backend.created().remove(0);
     assert!(created.disks.is_empty());
     assert_eq!(created.definition.name.as_str(), "server");
-    let disk = Drive::Disk { file: IMAGE.into(), format: Format::Qcow2, read_only: false };
+    let (format, bus) = (Format::Qcow2, DiskBus::Sata);
+    let disk = Drive::Disk { file: IMAGE.into(), format, read_only: false, bus };
     assert_eq!(created.definition.drives, [disk, Drive::Optical { file: None }]);
 }
 
@@ -108,6 +110,32 @@ fn bad_files_are_told_and_replaced() {
         stage.choose_row("ISO Image");
         stage.expect_text(says);
     }
+}
+
+fn a_dropped_file_is_taken_at_any_step() {
+    let stage = Stage::new(None);
+    let drop = |file: &gtk::gio::File| {
+        let dialog = stage.dialog().unwrap();
+        let controllers = dialog.observe_controllers();
+        let target = controllers
+            .iter::<gtk::glib::Object>()
+            .flatten()
+            .find_map(|controller| controller.downcast::<gtk::DropTarget>().ok());
+        // As GTK does when a file is let go above the dialog.
+        let value = gtk::glib::BoxedValue(file.to_value());
+        target.unwrap().emit_by_name::<bool>("drop", &[&value, &0.0, &0.0])
+    };
+    assert!(drop(&gtk::gio::File::for_path(DEBIAN)));
+    stage.expect_text("Debian 12");
+    stage.next("processing");
+    stage.entry("Memory").set_text("3 GiB");
+    assert!(drop(&gtk::gio::File::for_path(IMAGE)));
+    stage.expect_text("Disk image (qcow2)");
+    assert_eq!(stage.step(), "source");
+    stage.next("processing");
+    assert_eq!(stage.entry("Memory").text(), "3 GiB");
+    drop(&gtk::gio::File::for_uri("https://example.org/a.iso"));
+    stage.expect_text("Only files that are on this computer");
 }
 
 fn every_invalid_entry_is_told() {

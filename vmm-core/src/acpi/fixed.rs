@@ -9,8 +9,8 @@ use acpi_tables::xsdt::XSDT;
 
 use super::blob::{HEADER_SIZE, OEM_ID, OEM_REVISION, OEM_TABLE_ID};
 use super::{
-    ACPI_DISABLE, ACPI_ENABLE, AcpiInputs, Ecam, IOAPIC_ADDRESS, LAPIC_ADDRESS, RESET_PORT,
-    RESET_VALUE, SCI, SMI_COMMAND_PORT, pm,
+    ACPI_DISABLE, ACPI_ENABLE, AcpiInputs, Ecam, IOAPIC_ADDRESS, LAPIC_ADDRESS, LAST_BUS,
+    RESET_PORT, RESET_VALUE, SCI, SMI_COMMAND_PORT, pm,
 };
 
 /// Pointers in the FADT, offset and size: FIRMWARE_CTRL, DSDT, X_DSDT (ACPI §5.2.9).
@@ -121,8 +121,7 @@ pub(super) fn madt(inputs: &AcpiInputs) -> Sdt {
 /// The memory-mapped configuration table (PCI Firmware 3.2 §4.1.2).
 pub(super) fn mcfg(ecam: Ecam) -> MCFG {
     let mut mcfg = MCFG::new(OEM_ID, OEM_TABLE_ID, OEM_REVISION);
-    let last_bus = ecam.buses.saturating_sub(1).min(0xff) as u8;
-    mcfg.add_ecam(ecam.base.into(), 0, 0, last_bus);
+    mcfg.add_ecam(ecam.base.into(), 0, 0, LAST_BUS);
     mcfg
 }
 

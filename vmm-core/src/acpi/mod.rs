@@ -59,6 +59,11 @@ pub const IOAPIC_ADDRESS: u32 = 0xfec0_0000;
 /// Where the local APICs sit.
 pub const LAPIC_ADDRESS: u32 = 0xfee0_0000;
 
+/// The last PCI bus: there are no bridges to others. Linux looks for devices on all buses that it
+/// is told of, one exit for each half of a question, which for 256 buses are more than all other
+/// exits of its start together.
+const LAST_BUS: u8 = 0;
+
 /// The memory-mapped configuration window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ecam {

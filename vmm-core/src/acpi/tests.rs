@@ -156,6 +156,15 @@ fn fadt_describes_the_registers() {
 }
 
 #[test]
+fn mcfg_names_no_bus_that_is_not_there() {
+    let image = linked_at(&inputs(), 0);
+    let mcfg = walk(&image.bytes, 0).remove("MCFG").unwrap();
+    // One window (PCI Firmware 3.2 §4.1.2): its base, segment, first and last bus.
+    assert_eq!(mcfg.len(), 60);
+    assert_eq!((u64_at(&mcfg, 44), u32_at(&mcfg, 52)), (0xb000_0000, 0));
+}
+
+#[test]
 fn madt_names_every_cpu() {
     let image = linked_at(&inputs(), 0);
     let madt = walk(&image.bytes, 0).remove("APIC").unwrap();

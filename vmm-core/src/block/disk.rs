@@ -51,12 +51,6 @@ impl Disk {
         self.engine.fault()
     }
 
-    /// Ends everything in flight, what a fault holds up with an error: for a guest that is reset
-    /// and will not hear of it.
-    pub fn give_up(&self) {
-        self.engine.give_up();
-    }
-
     /// Brings all completed writes to stable storage, at the end of a machine's life.
     ///
     /// # Errors
@@ -86,5 +80,9 @@ impl BlockDevice for Disk {
 
     fn drain(&self) {
         self.engine.drain();
+    }
+
+    fn give_up(&self) {
+        self.engine.give_up();
     }
 }

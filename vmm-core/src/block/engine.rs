@@ -134,17 +134,30 @@ impl Engine {
         self.shared.queue.lock().fault.clone()
     }
 
-    /// Waits until nothing is in flight, failing what is parked instead of waiting for it.
+    /// Waits until nothing is in flight, failing what is parked or has not begun instead of waiting
+    /// for it: what a guest can queue may take hours.
     pub(super) fn give_up(&self) {
         loop {
-            self.drain();
-            let parked = std::mem::take(&mut self.shared.queue.lock().parked);
-            if parked.is_empty() {
-                return;
-            }
-            // Whoever hears of it may submit more, which is why this is a loop.
-            for request in parked {
+            let mut queue = self.shared.queue.lock();
+            let mut given_up = std::mem::take(&mut queue.waiting);
+            given_up.append(&mut queue.parked);
+            // They are in flight until whoever asked has heard of it.
+            queue.running += 1;
+            drop(queue);
+            for request in given_up {
                 (request.done)(Err(io::Error::from_raw_os_error(libc::EIO)));
+            }
+            let mut queue = self.shared.queue.lock();
+            queue.running -= 1;
+            if queue.is_idle() {
+                self.shared.idle.notify_all();
+            }
+            while queue.running > 0 {
+                self.shared.idle.wait(&mut queue);
+            }
+            // Whoever heard of it may have submitted more, which is why this is a loop.
+            if queue.waiting.is_empty() && queue.parked.is_empty() {
+                return;
             }
         }
     }

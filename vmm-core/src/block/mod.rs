@@ -110,4 +110,10 @@ pub trait BlockDevice: Send + Sync {
 
     /// Waits until every request submitted before has ended.
     fn drain(&self);
+
+    /// Ends every request submitted before, with an error where it has not begun or is held up:
+    /// for a guest that is reset and will not hear of it. Waits only for those being run.
+    fn give_up(&self) {
+        self.drain();
+    }
 }

@@ -14,6 +14,14 @@ pub const DISPLAY: crate::pci::Slot = crate::pci::Slot::new(1, 0);
 pub const ENTROPY: crate::pci::Slot = crate::pci::Slot::new(2, 0);
 /// The network card's slot.
 pub const NETWORK: crate::pci::Slot = crate::pci::Slot::new(3, 0);
+/// The slot of the first drive that is a virtio disk; the others follow by their indices.
+const FIRST_VIRTIO_DISK: u8 = 0x10;
+/// The slot of drive `index` of the machine, below [`MAX_DRIVES`](crate::machine::MAX_DRIVES),
+/// when that is a virtio disk: the same whatever other drives there are.
+pub fn virtio_disk(index: usize) -> crate::pci::Slot {
+    debug_assert!(index < crate::machine::MAX_DRIVES);
+    crate::pci::Slot::new(FIRST_VIRTIO_DISK + index as u8, 0)
+}
 /// The LPC bridge's slot.
 pub const LPC_BRIDGE: crate::pci::Slot = crate::pci::Slot::new(0x1f, 0);
 /// The AHCI controller's slot.

@@ -113,7 +113,7 @@ fn plan(vm: &Vm, name: Name) -> Result<(Definition, Vec<Copy>), DefinitionError>
         }
     }
     for drive in &mut definition.drives {
-        if let Drive::Disk { file, format, read_only: false } = drive
+        if let Drive::Disk { file, format, read_only: false, .. } = drive
             && file.is_absolute()
         {
             check_alone(file, *format)?;
@@ -150,6 +150,7 @@ mod tests {
     use super::*;
     use crate::block::create::{Backing, Preallocation, create_qcow2};
     use crate::block::{Format, ImageError};
+    use crate::machine::DiskBus;
 
     struct Rig {
         root: tempfile::TempDir,
@@ -195,7 +196,7 @@ mod tests {
     }
 
     fn disk(file: impl Into<PathBuf>, format: Format, read_only: bool) -> Drive {
-        Drive::Disk { file: file.into(), format, read_only }
+        Drive::Disk { file: file.into(), format, read_only, bus: DiskBus::Virtio }
     }
 
     fn qcow2(path: &Path, backing: Option<(&Path, Format)>) {

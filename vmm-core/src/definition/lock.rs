@@ -9,8 +9,14 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::fs::OFlags;
+
+/// A lock that this process has just let go of is held by a child of it that is being started, until
+/// that closes what it inherited: so it is asked for a few times.
+const ATTEMPTS: u32 = 5;
+const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(10);
 
 /// A machine's lock: while it is held, no other process runs, changes or deletes the machine.
 #[derive(Debug)]
@@ -22,9 +28,15 @@ pub struct VmLock {
 /// Takes the lock that `path` stands for, making the file when it does not exist; `None` when
 /// somebody holds it.
 pub(super) fn try_lock(path: &Path) -> io::Result<Option<VmLock>> {
+    let mut attempts = 0;
     loop {
         let file = open(path)?;
         match record_lock(&file, libc::F_OFD_SETLK) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && attempts < ATTEMPTS => {
+                attempts += 1;
+                std::thread::sleep(BETWEEN_ATTEMPTS);
+                continue;
+            }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
             other => other?,
         };

@@ -39,8 +39,8 @@ pub use error::{Damage, DefinitionError};
 pub use folder::LOG;
 pub use lock::VmLock;
 pub use model::{
-    Definition, Drive, Firmware, Invalid, MAX_CPUS, MAX_DRIVES, MAX_NAME, MEMORY_UNIT, MIN_MEMORY,
-    Name, Network,
+    Definition, DiskBus, Drive, Firmware, Invalid, MAX_CPUS, MAX_DRIVES, MAX_NAME, MEMORY_UNIT,
+    MIN_MEMORY, Name, Network,
 };
 pub use store::{Entry, Store};
 pub use vm::Vm;

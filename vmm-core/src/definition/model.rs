@@ -8,6 +8,7 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use crate::block::Format;
+pub use crate::machine::DiskBus;
 use crate::machine::{Boot, DriveConfig, MachineConfig, NetworkConfig};
 pub use crate::machine::{MAX_CPUS, MAX_DRIVES, MIN_MEMORY};
 use crate::net::{MAX_FORWARDS, MacAddress, PortForward};
@@ -138,6 +139,8 @@ pub enum Drive {
         format: Format,
         /// Whether the guest's writes fail.
         read_only: bool,
+        /// What it is connected to.
+        bus: DiskBus,
     },
     /// A CD/DVD drive.
     Optical {
@@ -203,8 +206,8 @@ pub struct Definition {
     pub cpus: u32,
     /// What it starts with.
     pub firmware: Firmware,
-    /// In the order of their SATA ports, at most [`MAX_DRIVES`]; the firmware tries them in this
-    /// order, too, but for `boot_first`.
+    /// At most [`MAX_DRIVES`], each with the SATA port or PCI slot of its index; the firmware tries
+    /// them in this order, too, but for `boot_first`.
     pub drives: Vec<Drive>,
     /// Index of the drive tried first.
     pub boot_first: Option<usize>,
@@ -274,10 +277,11 @@ impl Definition {
     /// The machine to build, with the files that belong to it in `folder`.
     pub(super) fn machine_config(&self, folder: &Path) -> MachineConfig {
         let drive = |drive: &Drive| match drive {
-            Drive::Disk { file, format, read_only } => DriveConfig::Disk {
+            Drive::Disk { file, format, read_only, bus } => DriveConfig::Disk {
                 path: folder.join(file),
                 format: Some(*format),
                 read_only: *read_only,
+                bus: *bus,
             },
             Drive::Optical { file } => {
                 DriveConfig::Optical { medium: file.as_ref().map(|file| folder.join(file)) }
@@ -325,7 +329,8 @@ mod tests {
     use super::*;
 
     pub(crate) fn disk(file: &str) -> Drive {
-        Drive::Disk { file: file.into(), format: Format::Qcow2, read_only: false }
+        let (format, bus) = (Format::Qcow2, DiskBus::Sata);
+        Drive::Disk { file: file.into(), format, read_only: false, bus }
     }
 
     fn definition() -> Definition {

@@ -2,6 +2,9 @@
 
 pub mod ahci;
 pub mod debug_console;
+mod disk_stats;
+#[cfg(test)]
+mod fake_disk;
 pub mod flash;
 pub mod fw_cfg;
 pub mod i8042;
@@ -10,3 +13,5 @@ pub mod rtc;
 pub mod serial;
 pub mod vga;
 pub mod virtio;
+
+pub use disk_stats::DiskStats;

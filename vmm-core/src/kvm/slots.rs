@@ -76,7 +76,8 @@ impl Slots {
         id: SlotId,
         bitmap: &mut [u64],
     ) -> Result<(), MapError> {
-        let used = self.used.lock();
+        // Held for as long as KVM changes a mapping: until no vCPU looks at the old one.
+        let used = self.used.try_lock().ok_or(MapError::Busy)?;
         let Some(slot) = used.get(&id.0) else {
             bitmap.fill(0);
             return Ok(());

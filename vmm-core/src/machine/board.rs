@@ -106,7 +106,7 @@ impl Board {
             Boot::Uefi { .. } => Some(search.find(FirmwareKind::Uefi)?),
             Boot::Kernel { .. } => None,
         };
-        let (drives, plugs) = Drives::open(&config.drives, &ram.ram, orders)?;
+        let (mut drives, plugs) = Drives::open(config, &ram.ram, orders)?;
         let vcpus = vm.create_vcpus(config.cpus)?;
         // SAFETY: it becomes part of the host bridge, and the board drops its RAM last.
         let shadow = unsafe { ram.shadow()? };
@@ -136,7 +136,7 @@ impl Board {
         let display = Vga::new(vga, intx(chipset::DISPLAY), vm.clone(), clock.clone())
             .map_err(MachineError::System)?;
         root.insert(display.clone());
-        let ahci = Ahci::new(intx(chipset::AHCI), ram.ram.clone(), plugs);
+        let ahci = Ahci::new(intx(chipset::AHCI), ram.ram.clone(), plugs.sata);
         root.insert(ahci.clone());
 
         let mut virtio = VirtioFunctions {
@@ -155,6 +155,9 @@ impl Board {
         if let Some(config) = &config.network {
             let card = virtio.add(network::card(config, orders)?, chipset::NETWORK)?;
             cable = Some(card.device().cable().clone());
+        }
+        for (index, disk) in plugs.virtio {
+            drives.connect(index, virtio.add(disk, chipset::virtio_disk(index))?);
         }
         let VirtioFunctions { resettable: virtio_resettable, resumable, .. } = virtio;
 

@@ -1,6 +1,8 @@
 //! What a machine is made of.
 
+use std::fmt;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use uuid::Uuid;
 
@@ -12,7 +14,7 @@ use crate::units::Bytes;
 pub const MIN_MEMORY: Bytes = Bytes::mib(64);
 /// Most vCPUs.
 pub const MAX_CPUS: u32 = 64;
-/// Most drives: the SATA ports of an ICH9.
+/// Most drives, on whatever bus: the SATA ports of an ICH9.
 pub const MAX_DRIVES: usize = crate::devices::ahci::PORTS;
 
 /// Everything needed to build a machine. Checked by `Machine::new`.
@@ -28,8 +30,8 @@ pub struct MachineConfig {
     pub cpus: u32,
     /// What runs first.
     pub boot: Boot,
-    /// Drives in the order of their SATA ports, at most 6. The firmware tries them in this order
-    /// too, but for `boot_first`.
+    /// Drives, at most 6; each has the SATA port, or the PCI slot, of its index. The firmware tries
+    /// them in this order too, but for `boot_first`.
     pub drives: Vec<DriveConfig>,
     /// Index of the drive the firmware tries first.
     pub boot_first: Option<usize>,
@@ -119,7 +121,50 @@ pub enum Boot {
     },
 }
 
-/// A drive on a SATA port.
+/// What a hard disk is connected to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum DiskBus {
+    /// A port of the AHCI controller, which every system has a driver for.
+    #[default]
+    Sata,
+    /// A virtio function of its own: faster, for guests that have the driver.
+    Virtio,
+}
+
+impl DiskBus {
+    /// The name it has in definitions and on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sata => "sata",
+            Self::Virtio => "virtio",
+        }
+    }
+}
+
+impl fmt::Display for DiskBus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A text that names no bus.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("“{0}” is not a bus for disks; use sata or virtio")]
+pub struct ParseDiskBusError(String);
+
+impl FromStr for DiskBus {
+    type Err = ParseDiskBusError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "sata" => Ok(Self::Sata),
+            "virtio" => Ok(Self::Virtio),
+            _ => Err(ParseDiskBusError(text.chars().take(40).collect())),
+        }
+    }
+}
+
+/// A drive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DriveConfig {
     /// A hard disk.
@@ -131,8 +176,10 @@ pub enum DriveConfig {
         format: Option<crate::block::Format>,
         /// Whether the guest's writes fail.
         read_only: bool,
+        /// What it is connected to.
+        bus: DiskBus,
     },
-    /// A CD/DVD drive.
+    /// A CD/DVD drive, on SATA.
     Optical {
         /// The ISO image in it.
         medium: Option<PathBuf>,

@@ -1,4 +1,4 @@
-//! The drives on the SATA ports, and the files in them.
+//! The drives, and the files in them.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -6,43 +6,74 @@ use std::sync::Arc;
 use async_channel::Sender;
 use parking_lot::Mutex;
 
-use super::config::DriveConfig;
+use super::config::{DiskBus, DriveConfig, MachineConfig};
 use super::error::MachineError;
 use super::media::Medium;
 use super::message::DiskStatistics;
 use super::supervisor::Order;
 use crate::block::{BlockDevice, Disk, DiskFault, DiskOptions, OpticalMedium};
+use crate::devices::DiskStats;
 use crate::devices::ahci::{self, Ahci, Identity, MediumLocked};
+use crate::devices::virtio::VirtioPci;
+use crate::devices::virtio::blk::Blk;
 use crate::memory::GuestRam;
 
 /// What the machine knows of a drive.
 enum Drive {
-    Disk(Arc<Disk>),
+    Disk {
+        disk: Arc<Disk>,
+        /// What it is connected to, if not to a SATA port.
+        function: Option<Arc<VirtioPci<Blk>>>,
+    },
     /// With the file in it, as far as the host knows.
     Optical(Mutex<Option<PathBuf>>),
 }
 
-/// All drives, in the order of their ports.
+/// What to connect a drive to.
+enum Plug {
+    Sata(ahci::Drive),
+    Virtio(Blk),
+}
+
+/// What to connect all drives to, each by its index.
+#[derive(Default)]
+pub(super) struct Plugs {
+    pub(super) sata: [Option<ahci::Drive>; ahci::PORTS],
+    /// The board makes functions of them and hands these to [`Drives::connect`].
+    pub(super) virtio: Vec<(usize, Blk)>,
+}
+
+/// All drives, in the order of the configuration.
 pub(super) struct Drives {
     drives: Vec<Drive>,
     ram: Arc<GuestRam>,
 }
 
 impl Drives {
-    /// Opens all images. Returns what to plug into the controller as well.
+    /// Opens all images. Returns what to connect as well.
     pub(super) fn open(
-        configs: &[DriveConfig],
+        config: &MachineConfig,
         ram: &Arc<GuestRam>,
         orders: &Sender<Order>,
-    ) -> Result<(Self, [Option<ahci::Drive>; ahci::PORTS]), MachineError> {
-        let mut plugs = [const { None }; ahci::PORTS];
+    ) -> Result<(Self, Plugs), MachineError> {
+        let mut plugs = Plugs::default();
         let mut drives = Vec::new();
-        for (index, (config, plug)) in configs.iter().zip(&mut plugs).enumerate() {
-            let (drive, plugged) = open(index, config, ram, orders)?;
+        for (index, (drive, port)) in config.drives.iter().zip(&mut plugs.sata).enumerate() {
+            let (drive, plug) = open(index, drive, config.cpus, ram, orders)?;
             drives.push(drive);
-            *plug = Some(plugged);
+            match plug {
+                Plug::Sata(drive) => *port = Some(drive),
+                Plug::Virtio(blk) => plugs.virtio.push((index, blk)),
+            }
         }
         Ok((Self { drives, ram: ram.clone() }, plugs))
+    }
+
+    /// Drive `index` has become a function.
+    pub(super) fn connect(&mut self, index: usize, connected: Arc<VirtioPci<Blk>>) {
+        if let Some(Drive::Disk { function, .. }) = self.drives.get_mut(index) {
+            *function = Some(connected);
+        }
     }
 
     /// Opens what is to be put into optical drive `index`. An error is a sentence for the user.
@@ -115,7 +146,8 @@ impl Drives {
     pub(super) fn flush(&self) -> Result<(), String> {
         let mut result = Ok(());
         for disk in self.disks() {
-            disk.drain();
+            // The guest has gone, and has not been told that these are done.
+            disk.give_up();
             if let Some(fault) = disk.fault() {
                 result = Err(describe(&fault));
             } else if let Err(error) = disk.flush() {
@@ -126,24 +158,36 @@ impl Drives {
     }
 
     pub(super) fn statistics(&self, ahci: &Ahci) -> Vec<DiskStatistics> {
-        (0..self.drives.len())
-            .map(|port| {
-                let stats = ahci.stats(port);
-                DiskStatistics {
-                    read_bytes: stats.bytes_read,
-                    written_bytes: stats.bytes_written,
-                    reads: stats.reads,
-                    writes: stats.writes,
-                }
-            })
-            .collect()
+        let stats = |(index, drive): (usize, &Drive)| match drive {
+            Drive::Disk { function: Some(function), .. } => function.device().stats(),
+            _ => ahci.stats(index),
+        };
+        self.drives.iter().enumerate().map(stats).map(DiskStatistics::from).collect()
     }
 
     fn disks(&self) -> impl Iterator<Item = &Arc<Disk>> {
         self.drives.iter().filter_map(|drive| match drive {
-            Drive::Disk(disk) => Some(disk),
+            Drive::Disk { disk, .. } => Some(disk),
             Drive::Optical(_) => None,
         })
+    }
+}
+
+impl Drop for Drives {
+    /// Requests that a fault holds up hold on to what asked for them.
+    fn drop(&mut self) {
+        self.give_up();
+    }
+}
+
+impl From<DiskStats> for DiskStatistics {
+    fn from(stats: DiskStats) -> Self {
+        Self {
+            read_bytes: stats.bytes_read,
+            written_bytes: stats.bytes_written,
+            reads: stats.reads,
+            writes: stats.writes,
+        }
     }
 }
 
@@ -155,12 +199,13 @@ fn describe(fault: &DiskFault) -> String {
 fn open(
     index: usize,
     config: &DriveConfig,
+    cpus: u32,
     ram: &Arc<GuestRam>,
     orders: &Sender<Order>,
-) -> Result<(Drive, ahci::Drive), MachineError> {
+) -> Result<(Drive, Plug), MachineError> {
     let serial = format!("berth-{index}");
     match config {
-        DriveConfig::Disk { path, format, read_only } => {
+        DriveConfig::Disk { path, format, read_only, bus } => {
             let options =
                 DiskOptions { read_only: *read_only, format: *format, ..DiskOptions::default() };
             let orders = orders.clone();
@@ -173,8 +218,14 @@ fn open(
                 let _ = orders.try_send(order);
             });
             let disk = Disk::open(path, &options, ram.clone(), on_fault)?;
-            let plug = ahci::Drive::Disk { image: disk.clone(), identity: Identity::disk(serial) };
-            Ok((Drive::Disk(disk), plug))
+            let image = disk.clone();
+            let plug = match bus {
+                DiskBus::Sata => {
+                    Plug::Sata(ahci::Drive::Disk { image, identity: Identity::disk(serial) })
+                }
+                DiskBus::Virtio => Plug::Virtio(Blk::new(image, &serial, cpus)),
+            };
+            Ok((Drive::Disk { disk, function: None }, plug))
         }
         DriveConfig::Optical { medium } => {
             let open = |path: &PathBuf| OpticalMedium::open(path, ram.clone());
@@ -190,7 +241,7 @@ fn open(
                 identity: Identity::optical(serial),
                 on_tray,
             };
-            Ok((Drive::Optical(Mutex::new(medium.clone())), plug))
+            Ok((Drive::Optical(Mutex::new(medium.clone())), Plug::Sata(plug)))
         }
     }
 }

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::config::MachineConfig;
+use super::config::{DiskBus, DriveConfig, MachineConfig};
 use crate::acpi::{self, AcpiFiles, AcpiInputs, Ecam};
 use crate::chipset::{self, HostBridge, LpcBridge};
 use crate::devices::fw_cfg::{FwCfg, FwCfgBuilder, FwCfgError, file};
-use crate::firmware::{BootDevice, boot_order};
+use crate::firmware::{BootDevice, PciBootKind, boot_order};
 use crate::kvm::Processor;
 use crate::memory::{HIGH_RAM_BASE, MemoryLayout, RamAllocation};
 use crate::smbios::{self, SmbiosInputs};
@@ -59,12 +59,18 @@ fn e820(layout: MemoryLayout) -> Vec<u8> {
 /// The order in which the firmware tries the drives.
 fn drive_order(config: &MachineConfig) -> Vec<BootDevice> {
     let first = config.boot_first;
-    let mut ports: Vec<usize> = (0..config.drives.len()).collect();
-    ports.sort_by_key(|port| Some(*port) != first);
-    ports
+    let mut drives: Vec<_> = config.drives.iter().enumerate().collect();
+    drives.sort_by_key(|(index, _)| Some(*index) != first);
+    drives
         .into_iter()
-        .filter_map(|port| u8::try_from(port).ok())
-        .map(|port| BootDevice::Ahci { controller: chipset::AHCI, port })
+        .map(|(index, drive)| match drive {
+            DriveConfig::Disk { bus: DiskBus::Virtio, .. } => {
+                let kind = PciBootKind::VirtioBlock;
+                BootDevice::Pci { slot: chipset::virtio_disk(index), kind }
+            }
+            // At most 6.
+            _ => BootDevice::Ahci { controller: chipset::AHCI, port: index as u8 },
+        })
         .collect()
 }
 
@@ -113,4 +119,41 @@ pub(super) fn fw_cfg(
         .file(file::BOOT_FAIL_WAIT, BOOT_FAIL_WAIT.to_le_bytes())
         .system_states(false)
         .build((*ram.ram).clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machine::Boot;
+    use crate::units::Bytes;
+
+    #[test]
+    fn drives_are_tried_in_their_order_whatever_their_bus() {
+        let disk =
+            |bus| DriveConfig::Disk { path: "/disk".into(), format: None, read_only: false, bus };
+        let mut config = MachineConfig {
+            name: "test".into(),
+            uuid: uuid::Uuid::nil(),
+            memory: Bytes::mib(64),
+            cpus: 1,
+            boot: Boot::Bios,
+            drives: vec![
+                disk(DiskBus::Sata),
+                disk(DiskBus::Virtio),
+                DriveConfig::Optical { medium: None },
+            ],
+            boot_first: None,
+            network: None,
+            log: None,
+        };
+        let order = |config: &_| String::from_utf8(boot_order(&drive_order(config))).unwrap();
+        let (sata, virtio, optical) = (
+            "/pci@i0cf8/pci8086,2922@1f,2/drive@0/disk@0",
+            "/pci@i0cf8/scsi@11/disk@0,0",
+            "/pci@i0cf8/pci8086,2922@1f,2/drive@2/disk@0",
+        );
+        assert_eq!(order(&config), format!("{sata}\n{virtio}\n{optical}\0"));
+        config.boot_first = Some(1);
+        assert_eq!(order(&config), format!("{virtio}\n{sata}\n{optical}\0"));
+    }
 }

@@ -26,7 +26,8 @@ use async_channel::{Receiver, Sender, unbounded};
 
 use self::board::{Assembly, Board};
 pub use self::config::{
-    Boot, DriveConfig, MAX_CPUS, MAX_DRIVES, MIN_MEMORY, MachineConfig, NetworkConfig,
+    Boot, DiskBus, DriveConfig, MAX_CPUS, MAX_DRIVES, MIN_MEMORY, MachineConfig, NetworkConfig,
+    ParseDiskBusError,
 };
 pub use self::error::MachineError;
 pub use self::message::{

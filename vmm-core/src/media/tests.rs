@@ -131,6 +131,19 @@ fn what_is_no_medium_may_be_a_disk() {
     assert!(matches!(inspect(&folder.path().join("no")), Err(ImageError::NotFound(_))));
 }
 
+/// Of the distribution's package, where it is installed.
+#[test]
+fn a_real_medium_is_read() {
+    let path = Path::new("/usr/lib/memtest86+/memtest86+x64.iso");
+    if !path.exists() {
+        eprintln!("memtest86+ is not installed; left out");
+        return;
+    }
+    let medium = medium(path).unwrap();
+    assert!(medium.volume.label.to_lowercase().contains("mt86"), "{:?}", medium.volume);
+    assert_eq!(medium.boot, BOTH);
+}
+
 /// Media whose every descriptor and entry is arbitrary.
 fn damaged() -> impl Strategy<Value = Vec<u8>> {
     let change = (prop_oneof![16..22usize, 250..270usize], 0..SECTOR, any::<u8>());

@@ -52,9 +52,11 @@ pub trait MemoryMapper: Send + Sync {
 
     /// Moves the slot's log of written pages into `bitmap`, one bit a 4 KiB page from the
     /// slot's start, lowest bit first, and starts a new log. Only for [`Access::ReadWriteLogged`].
+    /// Does not wait: who looks at a screen must not stand still while the guest's firmware moves
+    /// its memory about.
     ///
     /// # Errors
-    /// When KVM refuses.
+    /// When KVM refuses; [`MapError::Busy`] while mappings change, which leaves the log as it is.
     fn take_dirty(&self, slot: SlotId, bitmap: &mut [u64]) -> Result<(), MapError>;
 }
 
@@ -79,6 +81,9 @@ pub enum MapError {
     /// All of KVM's slots are in use.
     #[error("no memory slot is free")]
     NoSlot,
+    /// Mappings are changing at the moment.
+    #[error("memory mappings are changing")]
+    Busy,
     /// KVM refused.
     #[error("KVM refused a memory mapping at {guest:#x}")]
     Kvm {

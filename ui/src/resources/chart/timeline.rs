@@ -16,8 +16,8 @@ use crate::resources::record::{KEPT, Record};
 const USUAL_SPAN: f64 = 60.0;
 /// Fewest seconds that can be visible.
 const LEAST_SPAN: f64 = 15.0;
-/// In how many steps a second the charts slide. Each costs a frame: four are a fifth of a percent
-/// of a core for each chart.
+/// In how many steps a second the charts slide. Each costs a frame of every chart: four steps and
+/// four charts are one percent of a core, one step is 0.4 (`benches/charts.rs`).
 const SLIDE_STEPS: u32 = 4;
 /// Above this many visible seconds a step of the slide would be less than a pixel.
 const SLIDE_SPAN: f64 = 150.0;

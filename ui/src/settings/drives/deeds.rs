@@ -7,7 +7,7 @@ use adw::prelude::*;
 use gettextrs::gettext;
 use gtk::{gio, glib};
 use vmm_core::block::Format;
-use vmm_core::definition::Drive;
+use vmm_core::definition::{Definition, DiskBus, Drive};
 use vmm_core::media::Found;
 use vmm_core::units::Bytes;
 
@@ -30,6 +30,7 @@ pub(super) fn actions(inner: &Rc<Inner>) -> gio::SimpleActionGroup {
     install.on_drive("move-up", |inner, index| inner.swap(index, index.wrapping_sub(1)));
     install.on_drive("move-down", |inner, index| inner.swap(index, index + 1));
     install.on_drive("toggle-read-only", |inner, index| inner.toggle_read_only(index));
+    install.on_drive("toggle-bus", |inner, index| inner.toggle_bus(index));
     install.on_drive("grow", |inner, index| inner.spawn(grow(inner.clone(), index)));
     install.on_drive("remove", |inner, index| inner.spawn(remove(inner.clone(), index)));
     install.on_drive("choose", |inner, index| inner.spawn(choose(inner.clone(), index)));
@@ -105,6 +106,28 @@ impl Inner {
                 *read_only = !*read_only;
             }
         });
+    }
+
+    /// Connects the disk to the other bus. Guests without a driver no longer find it.
+    fn toggle_bus(&self, index: usize) {
+        self.context.change(move |definition| {
+            if let Some(Drive::Disk { bus, .. }) = definition.drives.get_mut(index) {
+                *bus = match bus {
+                    DiskBus::Sata => DiskBus::Virtio,
+                    DiskBus::Virtio => DiskBus::Sata,
+                };
+            }
+        });
+    }
+
+    /// Adds a disk; `false` when it could not be.
+    async fn add(&self, file: PathBuf, format: Format) -> bool {
+        let add = move |definition: &mut Definition| {
+            let bus = edit::usual_bus(definition);
+            let drive = Drive::Disk { file, format, read_only: false, bus };
+            edit::add(definition, drive);
+        };
+        self.context.changed(add).await
     }
 
     fn change_medium(&self, index: usize, file: Option<PathBuf>) {
@@ -196,8 +219,8 @@ async fn add_disk(inner: Rc<Inner>) {
     match with_progress(&parent, &heading, progress, work).await {
         Err(failure) => inner.context.fail(&gettext("The Disk Was Not Created"), &failure),
         Ok(file) => {
-            let drive = Drive::Disk { file: file.clone(), format: Format::Qcow2, read_only: false };
-            if !inner.context.changed(move |definition| edit::add(definition, drive)).await {
+            let (new, format) = (file.clone(), Format::Qcow2);
+            if !inner.add(new, format).await {
                 // Nobody knows of it: as if it had not been made. If that fails, it is only space.
                 let _ = backend.delete_disk(&id, file).await;
             }
@@ -233,6 +256,5 @@ async fn add_file(inner: Rc<Inner>, file: PathBuf) {
     let folder = inner.context.vm.folder();
     let file = file.strip_prefix(&folder).map(Path::to_owned).unwrap_or(file);
     // Where another machine has it, both cannot run at once; the image's lock sees to that.
-    let drive = Drive::Disk { file, format: image.format, read_only: false };
-    inner.context.changed(move |definition| edit::add(definition, drive)).await;
+    inner.add(file, image.format).await;
 }

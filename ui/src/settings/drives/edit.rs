@@ -1,6 +1,6 @@
 //! Changes to a list of drives. No widgets in here.
 
-use vmm_core::definition::{Definition, Drive};
+use vmm_core::definition::{Definition, DiskBus, Drive};
 
 /// Takes drive `index` away, if it is still `drive`.
 pub(super) fn remove(definition: &mut Definition, index: usize, drive: &Drive) {
@@ -27,6 +27,16 @@ pub(super) fn swap(definition: &mut Definition, one: usize, other: usize) {
         Some(first) if first == other => Some(one),
         first => first,
     };
+}
+
+/// What another disk is connected to: the same as the first, which the system starts from or is to
+/// be installed on.
+pub(super) fn usual_bus(definition: &Definition) -> DiskBus {
+    let bus = |drive: &Drive| match drive {
+        Drive::Disk { bus, .. } => Some(*bus),
+        Drive::Optical { .. } => None,
+    };
+    definition.drives.iter().find_map(bus).unwrap_or_default()
 }
 
 /// Puts a disk behind the last disk, before the optical drives: it is tried before those then, as
@@ -71,7 +81,8 @@ mod tests {
     use crate::fake::definition;
 
     fn disk(file: &str) -> Drive {
-        Drive::Disk { file: file.into(), format: Format::Qcow2, read_only: false }
+        let (format, bus) = (Format::Qcow2, DiskBus::Virtio);
+        Drive::Disk { file: file.into(), format, read_only: false, bus }
     }
 
     fn optical(file: Option<&str>) -> Drive {
@@ -84,6 +95,7 @@ mod tests {
         machine.boot_first = Some(1);
         add(&mut machine, disk("b"));
         assert_eq!(machine.drives[1], disk("b"));
+        assert_eq!(usual_bus(&machine), DiskBus::Virtio);
         assert_eq!(machine.boot_first, Some(2));
         swap(&mut machine, 1, 2);
         assert_eq!(machine.boot_first, Some(1));

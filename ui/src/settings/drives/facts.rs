@@ -110,12 +110,32 @@ pub(super) fn disk_text(facts: &DiskFacts) -> String {
         .replace("{used}", &size::text(rounded(facts.used)))
 }
 
-/// As many digits as anybody wants to read.
+/// As many digits as anybody wants to read: of large sizes, one behind the point.
 fn rounded(bytes: Bytes) -> Bytes {
-    let unit = match bytes.0 {
-        0..0x10_0000 => 1 << 10,
-        0x10_0000..0x4000_0000 => 1 << 20,
-        _ => (1 << 30) / 10,
-    };
-    Bytes((bytes.0 + unit / 2) / unit * unit)
+    const GIB: u64 = 1 << 30;
+    let nearest = |unit: u64| Bytes((bytes.0 + unit / 2) / unit * unit);
+    match bytes.0 {
+        0..0x10_0000 => nearest(1 << 10),
+        0x10_0000..GIB => nearest(1 << 20),
+        // A tenth is no whole number of bytes: the next one reads the same.
+        _ => Bytes(((u128::from(bytes.0) * 10 / u128::from(GIB)) as u64 * GIB).div_ceil(10)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_told_in_few_digits() {
+        for (used, text) in [
+            (Bytes(300), "20 GiB, 0 KiB on disk"),
+            (Bytes::kib(196), "20 GiB, 196 KiB on disk"),
+            (Bytes(3 << 20 | 4711), "20 GiB, 3 MiB on disk"),
+            (Bytes::mib(3300), "20 GiB, 3.2 GiB on disk"),
+            (Bytes::gib(20), "20 GiB, 20 GiB on disk"),
+        ] {
+            assert_eq!(disk_text(&DiskFacts { size: Bytes::gib(20), used }), text);
+        }
+    }
 }

@@ -40,6 +40,8 @@ struct Inner {
     add: gtk::MenuButton,
     facts: Rc<Facts>,
     wishes: medium::Wishes,
+    /// Set while rows are exchanged: the keyboard leaving one makes others look again.
+    rebuilding: Cell<bool>,
     /// The drive whose row is to have the keyboard once it is there.
     focus: Cell<Option<usize>>,
 }
@@ -70,6 +72,7 @@ impl Drives {
             add,
             facts,
             wishes: medium::Wishes::default(),
+            rebuilding: Cell::default(),
             focus: Cell::default(),
         });
         inner.group.insert_action_group("drives", Some(&deeds::actions(&inner)));
@@ -119,7 +122,8 @@ impl Inner {
         self.start.show(definition);
         self.add.set_sensitive(definition.drives.len() < MAX_DRIVES);
         let shown = self.shown(definition);
-        if self.rows.borrow().iter().map(|(shown, _)| shown).eq(&shown) {
+        let same = self.rows.borrow().iter().map(|(shown, _)| shown).eq(&shown);
+        if same || self.rebuilding.replace(true) {
             return;
         }
         let old = self.rows.take();
@@ -140,6 +144,7 @@ impl Inner {
             row.child_focus(gtk::DirectionType::TabForward);
         }
         self.rows.replace(rows);
+        self.rebuilding.set(false);
     }
 
     fn shown(&self, definition: &Definition) -> Vec<Shown> {
@@ -222,7 +227,8 @@ mod tests {
 
     #[test]
     fn drives_are_numbered_only_where_there_are_several() {
-        let disk = Drive::Disk { file: "a".into(), format: Format::Raw, read_only: false };
+        let (format, bus) = (Format::Raw, vmm_core::definition::DiskBus::Sata);
+        let disk = Drive::Disk { file: "a".into(), format, read_only: false, bus };
         let optical = Drive::Optical { file: None };
         assert_eq!(
             titles(&[disk.clone(), optical.clone(), disk.clone()]),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use adw::prelude::*;
 use gettextrs::gettext;
 use gtk::{gdk, gio, glib};
-use vmm_core::definition::Drive;
+use vmm_core::definition::{DiskBus, Drive};
 
 use super::facts::{Fact, disk_text};
 
@@ -35,11 +35,12 @@ impl Shown {
                 parts.push(why.clone());
                 true
             }
-            (fact, Drive::Disk { file, read_only, .. }) => {
+            (fact, Drive::Disk { file, read_only, bus, .. }) => {
                 if let Some(Fact::Disk(facts)) = fact {
                     parts.push(disk_text(facts));
                 }
                 parts.push(file.display().to_string());
+                parts.push(bus_name(*bus).to_owned());
                 if *read_only {
                     parts.push(gettext("read-only"));
                 }
@@ -60,6 +61,14 @@ impl Shown {
             }
         };
         (parts.join(" · "), bad)
+    }
+}
+
+/// These are names, the same in all languages.
+fn bus_name(bus: DiskBus) -> &'static str {
+    match bus {
+        DiskBus::Sata => "SATA",
+        DiskBus::Virtio => "VirtIO",
     }
 }
 
@@ -146,13 +155,19 @@ fn menu(shown: &Shown) -> gio::Menu {
         entry(&order, gettext("Move _Down"), "move-down");
     }
     let disk = gio::Menu::new();
-    if let Drive::Disk { read_only, .. } = shown.drive {
+    if let Drive::Disk { read_only, bus, .. } = shown.drive {
         // A running machine has the image for itself.
         if shown.is_off && !read_only {
             entry(&disk, gettext("Make _Larger…"), "grow");
         }
         let label = if read_only { gettext("Allow _Writing") } else { gettext("Make Read-_Only") };
         entry(&disk, label, "toggle-read-only");
+        let other = match bus {
+            DiskBus::Sata => DiskBus::Virtio,
+            DiskBus::Virtio => DiskBus::Sata,
+        };
+        let label = gettext("_Connect by {bus}").replace("{bus}", bus_name(other));
+        entry(&disk, label, "toggle-bus");
     }
     let last = gio::Menu::new();
     entry(&last, gettext("_Remove"), "remove");

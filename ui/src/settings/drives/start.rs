@@ -46,7 +46,7 @@ impl StartRow {
     }
 
     pub(super) fn show(&self, definition: &Definition) {
-        let mut names = vec![gettext("First That Can")];
+        let mut names = vec![gettext("In This Order")];
         names.extend(titles(&definition.drives));
         self.showing.set(true);
         if *self.names.borrow() != names {

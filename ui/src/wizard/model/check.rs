@@ -1,6 +1,6 @@
 //! What is wrong, or to be said, about what was typed.
 
-use gettextrs::{gettext, ngettext};
+use gettextrs::{gettext, npgettext};
 use vmm_core::definition::{Firmware, Invalid, MIN_MEMORY, Name};
 use vmm_core::media::BootKinds;
 use vmm_core::units::Bytes;
@@ -141,9 +141,15 @@ impl Draft {
         let (host, most) = (self.around.host.cpus, self.most_cpus());
         if cpus > most {
             let text = if most < host {
-                ngettext("A machine can have {n}.", "A machine can have at most {n}.", most)
+                npgettext(
+                    "processors",
+                    "A machine can have {n}.",
+                    "A machine can have at most {n}.",
+                    most,
+                )
             } else {
-                ngettext(
+                npgettext(
+                    "processors",
                     "This computer has {n}; a machine cannot have more.",
                     "This computer has {n}; a machine cannot have more.",
                     most,

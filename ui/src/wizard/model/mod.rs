@@ -12,7 +12,7 @@ mod tests;
 use std::path::{Path, PathBuf};
 
 use vmm_core::block::Format;
-use vmm_core::definition::{Definition, Drive, Firmware};
+use vmm_core::definition::{Definition, Drive, Firmware, Network};
 use vmm_core::media::osinfo::OperatingSystem;
 use vmm_core::media::{BootKinds, Found};
 use vmm_core::units::Bytes;
@@ -109,6 +109,7 @@ pub(in crate::wizard) struct Draft {
     pub(in crate::wizard) preallocate: bool,
     pub(in crate::wizard) name: Field<String>,
     pub(in crate::wizard) firmware: Field<Firmware>,
+    pub(in crate::wizard) network: bool,
     pub(in crate::wizard) start: bool,
     pub(in crate::wizard) around: Surroundings,
 }
@@ -126,6 +127,7 @@ impl Draft {
             preallocate: false,
             name: Field::default(),
             firmware: Field::default(),
+            network: true,
             start: true,
             around,
         };
@@ -232,6 +234,7 @@ impl Draft {
         definition.memory = self.check_memory().value?;
         definition.cpus = self.check_cpus().value?;
         definition.firmware = self.firmware.value;
+        definition.network = self.network.then(Network::new);
         let mut disks = Vec::new();
         if self.source == Source::Image {
             definition.drives.push(self.existing_disk()?);
@@ -246,6 +249,7 @@ impl Draft {
                 file: disk.file.clone(),
                 format,
                 read_only: false,
+                bus: self.disk_bus(),
             });
             disks.push(disk);
         }
@@ -263,6 +267,7 @@ impl Draft {
                 file: self.chosen()?.path.clone(),
                 format: disk.format,
                 read_only: false,
+                bus: self.disk_bus(),
             }),
             Found::Medium(_) => None,
         }

@@ -1,7 +1,7 @@
 //! What is suggested for what nobody has touched.
 
 use gettextrs::gettext;
-use vmm_core::definition::{Firmware, MAX_CPUS, MIN_MEMORY, Name};
+use vmm_core::definition::{DiskBus, Firmware, MAX_CPUS, MIN_MEMORY, Name};
 use vmm_core::media::Found;
 use vmm_core::media::osinfo::Resources;
 use vmm_core::units::Bytes;
@@ -13,6 +13,9 @@ use crate::wizard::size;
 const USUAL_MEMORY: Bytes = Bytes::gib(2);
 const USUAL_CPUS: u32 = 2;
 const USUAL_DISK: Bytes = Bytes::gib(32);
+
+/// What xorriso, genisoimage and others call a medium that nobody gave a label.
+const NO_LABELS: [&str; 4] = ["ISOIMAGE", "CDROM", "CD_ROM", "NEW"];
 
 impl Draft {
     /// Brings up to date what nobody has touched.
@@ -73,12 +76,22 @@ impl Draft {
         }
     }
 
+    /// What every system has a driver for, unless the chosen one is known to have that for the
+    /// faster.
+    pub(super) fn disk_bus(&self) -> DiskBus {
+        match self.system() {
+            Some(system) if system.virtio => DiskBus::Virtio,
+            _ => DiskBus::Sata,
+        }
+    }
+
     fn suggested_name(&self) -> String {
         let file_name = || Some(self.chosen()?.path.file_stem()?.to_string_lossy().into_owned());
         let label = || match &self.chosen()?.inspected()?.found {
             Found::Medium(medium) => Some(medium.volume.label.clone()),
             Found::Disk(_) => None,
         };
+        let label = || label().filter(|label| !NO_LABELS.contains(&label.trim()));
         let candidates = [self.system().map(|system| system.name.clone()), label(), file_name()];
         let name = candidates.into_iter().flatten().find_map(|name| valid(&name));
         let name = name.unwrap_or_else(|| gettext("New Machine"));

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use vmm_core::block::info::ImageInfo;
+use vmm_core::definition::DiskBus;
 use vmm_core::media::osinfo::Resources;
 use vmm_core::media::{Medium, Volume};
 
@@ -35,6 +36,7 @@ fn system() -> OperatingSystem {
         recommended: resources(4, 4, 25),
         bios: None,
         uefi: None,
+        virtio: true,
     }
 }
 
@@ -52,6 +54,7 @@ fn image() -> Inspected {
         actual_size: Bytes::gib(1),
         cluster_size: None,
         snapshots: 0,
+        backing_name: None,
         backing: Vec::new(),
     });
     Inspected { found, system: None }
@@ -82,7 +85,8 @@ fn the_defaults_make_a_good_machine() {
     assert_eq!(definition.memory, Bytes::gib(4));
     assert_eq!(definition.cpus, 4);
     assert_eq!(definition.firmware, Firmware::Uefi);
-    let disk = Drive::Disk { file: DISK_FILE.into(), format: Format::Qcow2, read_only: false };
+    let (format, bus) = (Format::Qcow2, DiskBus::Virtio);
+    let disk = Drive::Disk { file: DISK_FILE.into(), format, read_only: false, bus };
     let medium = Drive::Optical { file: Some("/iso/example.iso".into()) };
     assert_eq!(definition.drives, [disk, medium]);
     let new = NewDisk { file: DISK_FILE.into(), size: Bytes::gib(25), preallocate: false };
@@ -94,7 +98,10 @@ fn the_defaults_make_a_good_machine() {
 fn unknown_systems_and_no_medium_are_no_dead_end() {
     let mut draft = with("/iso/SOME_disc.iso", Ok(medium(BOTH, None)));
     assert_eq!(draft.name.value, "SOME LABEL");
-    assert_eq!(draft.machine().unwrap().definition.memory, USUAL);
+    let definition = draft.machine().unwrap().definition;
+    assert_eq!(definition.memory, USUAL);
+    let is_sata = |drive: &Drive| matches!(drive, Drive::Disk { bus: DiskBus::Sata, .. });
+    assert!(is_sata(&definition.drives[0]), "it may have no driver for others");
     draft.set_source(Source::Nothing);
     let machine = draft.machine().unwrap();
     assert_eq!(machine.definition.drives[1], Drive::Optical { file: None });
@@ -117,6 +124,7 @@ fn an_existing_disk_is_used_where_it_is() {
         file: "/disks/my-old_disk.img".into(),
         format: Format::Raw,
         read_only: false,
+        bus: DiskBus::Sata,
     };
     assert_eq!(machine.definition.drives, [disk, Drive::Optical { file: None }]);
 

@@ -12,7 +12,7 @@ use acpi_tables::aml::{
 
 use super::resource::ports;
 use super::{PIC_MODE, Raw, encode, isa, link};
-use crate::acpi::AcpiInputs;
+use crate::acpi::{AcpiInputs, LAST_BUS};
 
 /// `\_SB.PCI0` with all that hangs from it.
 pub(super) fn host_bridge(inputs: &AcpiInputs) -> Raw {
@@ -45,13 +45,12 @@ fn memory32(window: &RangeInclusive<u32>) -> AddressSpace<u32> {
 
 /// `_CRS`: what the host bridge forwards.
 fn windows(inputs: &AcpiInputs) -> Raw {
-    let last_bus = inputs.ecam().map_or(0xff, |ecam| ecam.buses.saturating_sub(1).min(0xff));
     let low: Vec<_> = inputs.low_windows().iter().map(memory32).collect();
     let high = inputs.high_window.as_ref().map(|window| {
         let cacheable = AddressSpaceCacheable::NotCacheable;
         AddressSpace::new_memory(cacheable, true, *window.start(), *window.end(), None)
     });
-    let buses = AddressSpace::new_bus_number(0u16, last_bus);
+    let buses = AddressSpace::new_bus_number(0u16, LAST_BUS.into());
     let config = ports(0xcf8, 8);
     let io_below = AddressSpace::new_io(0u16, 0xcf7, None);
     let io_above = AddressSpace::new_io(0xd00u16, 0xffff, None);

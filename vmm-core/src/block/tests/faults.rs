@@ -285,3 +285,38 @@ fn an_image_is_used_once() {
     drop(running);
     open(&path, options(Format::Qcow2)).unwrap();
 }
+
+#[test]
+fn what_is_held_up_or_has_not_begun_can_be_given_up() {
+    let rig = Rig::new(Format::Raw);
+    rig.fail_writes(|_, _| Some(libc::ENOSPC));
+    let parked = rig.start(Operation::Write, 0);
+    fault(&rig);
+    // Those who hear of it ask for more, and more than there are threads wait.
+    let (reached, gate) = mpsc::channel();
+    let (open, wait) = mpsc::channel::<()>();
+    let wait = Mutex::new(wait);
+    rig.fail_writes(move |_, _| {
+        reached.send(()).unwrap_or(());
+        let _ = wait.lock().recv();
+        None
+    });
+    rig.engine.retry();
+    gate.recv_timeout(Duration::from_secs(10)).unwrap();
+    let more: Vec<_> = (1..40).map(|i| rig.start(Operation::Write, i * 65536)).collect();
+    std::thread::scope(|scope| {
+        let given_up = scope.spawn(|| rig.engine.give_up());
+        // What has not begun ends although what has begun does not.
+        let ended = || more.iter().filter(|one| matches!(one.try_recv(), Ok(Err(_)))).count();
+        let (start, mut count) = (std::time::Instant::now(), 0);
+        while count < 30 && start.elapsed() < Duration::from_secs(10) {
+            count += ended();
+        }
+        assert!(count >= 30, "{count} of 39 requests were given up");
+        assert!(!given_up.is_finished(), "what is being done is waited for");
+        drop(open);
+        given_up.join().unwrap();
+    });
+    assert!(parked.recv().unwrap().is_ok());
+    rig.start(Operation::Read, 0).recv().unwrap().unwrap();
+}

@@ -1,10 +1,12 @@
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use super::*;
 use crate::block::Format;
 use crate::block::create::{Backing, Preallocation, create_qcow2};
+use crate::definition::DiskBus;
 use crate::units::Bytes;
 
 fn store() -> (tempfile::TempDir, Store) {
@@ -13,12 +15,13 @@ fn store() -> (tempfile::TempDir, Store) {
     (folder, store)
 }
 
+fn disk(file: &str, format: Format) -> Drive {
+    Drive::Disk { file: file.into(), format, read_only: false, bus: DiskBus::Sata }
+}
+
 fn definition(name: &str) -> Definition {
     let mut definition = Definition::new(name.parse().unwrap());
-    definition.drives = vec![
-        Drive::Disk { file: "disk.raw".into(), format: Format::Raw, read_only: false },
-        Drive::Optical { file: None },
-    ];
+    definition.drives = vec![disk("disk.raw", Format::Raw), Drive::Optical { file: None }];
     definition
 }
 
@@ -119,8 +122,8 @@ fn disks_can_be_kept() {
     let (root, store) = store();
     let mut definition = definition("my vm");
     let format = Format::Qcow2;
-    definition.drives.push(Drive::Disk { file: "top.qcow2".into(), format, read_only: false });
-    definition.drives.push(Drive::Disk { file: "/elsewhere".into(), format, read_only: false });
+    definition.drives.push(disk("top.qcow2", format));
+    definition.drives.push(disk("/elsewhere", format));
     let vm = store
         .create(&definition, |folder| {
             fs::write(folder.join("disk.raw"), [7; 4096])?;
@@ -167,8 +170,9 @@ fn victim() {
     let vm = store.load("a").unwrap();
     let mut vm = store.restore(store.discard(&vm).unwrap()).unwrap();
     println!("ready");
-    for number in 0.. {
-        let name: Name = format!("clone {number}").parse().unwrap();
+    loop {
+        // Those who were killed before may have left theirs.
+        let name: Name = format!("clone {}", Uuid::new_v4()).parse().unwrap();
         let clone = store.duplicate(&vm, name, &mut |_, _| true).unwrap();
         vm = store.restore(store.discard(&vm).unwrap()).unwrap();
         store.purge(store.discard(&clone).unwrap()).unwrap();
@@ -186,11 +190,12 @@ fn killed_at_any_moment_a_machine_is_whole_or_gone() {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let told = BufReader::new(victim.stdout.take().unwrap());
-        told.lines().find(|line| line.as_ref().unwrap().ends_with("ready")).unwrap().unwrap();
+        let mut told = BufReader::new(victim.stdout.take().unwrap()).lines();
+        told.by_ref().find(|line| line.as_ref().unwrap().ends_with("ready")).unwrap().unwrap();
         std::thread::sleep(Duration::from_micros(310 * round));
         victim.kill().unwrap();
-        victim.wait().unwrap();
+        let end = victim.wait().unwrap();
+        assert_eq!(end.signal(), Some(9), "it was at work until then");
         store.recover();
         for entry in store.list().unwrap() {
             let vm = entry.vm.unwrap();

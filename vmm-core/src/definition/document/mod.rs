@@ -25,6 +25,7 @@ const DISK: &str = "disk";
 const OPTICAL: &str = "optical";
 const FILE: &str = "file";
 const FORMAT: &str = "format";
+const BUS: &str = "bus";
 const READ_ONLY: &str = "read-only";
 const BOOT_FIRST: &str = "boot-first";
 const NETWORK: &str = "network";
@@ -38,7 +39,7 @@ mod tests {
     use std::path::Path;
 
     use super::super::error::DefinitionError;
-    use super::super::model::{Definition, Drive, Firmware, Network};
+    use super::super::model::{Definition, DiskBus, Drive, Firmware, Network};
     use super::*;
     use crate::block::Format;
     use crate::net::PortForward;
@@ -58,7 +59,8 @@ mod tests {
     }
 
     fn disk(file: &str) -> Drive {
-        Drive::Disk { file: file.into(), format: Format::Qcow2, read_only: false }
+        let (format, bus) = (Format::Qcow2, DiskBus::Virtio);
+        Drive::Disk { file: file.into(), format, read_only: false, bus }
     }
 
     const SAMPLE: &str = r#"# mine
@@ -98,7 +100,12 @@ key = "value"
             disk("disk.qcow2"),
             Drive::Optical { file: Some("/a b.iso".into()) },
             Drive::Optical { file: None },
-            Drive::Disk { file: "/dev/sdb".into(), format: Format::Raw, read_only: true },
+            Drive::Disk {
+                file: "/dev/sdb".into(),
+                format: Format::Raw,
+                read_only: true,
+                bus: DiskBus::Sata,
+            },
         ];
         definition.boot_first = Some(1);
         let text = write(&definition).unwrap();
@@ -224,6 +231,23 @@ speed = 5 # from the future
     }
 
     #[test]
+    fn a_disk_without_a_bus_stays_on_sata() {
+        let old = read_text(SAMPLE).unwrap();
+        let Drive::Disk { bus: DiskBus::Sata, .. } = old.drives[0] else { panic!("on SATA") };
+        let on = |bus| {
+            move |definition: &mut Definition| {
+                let Drive::Disk { bus: now, .. } = &mut definition.drives[0] else { return };
+                *now = bus;
+            }
+        };
+        let virtio = rewritten(SAMPLE, on(DiskBus::Virtio));
+        assert!(virtio.contains("\nbus = \"virtio\"\n"), "{virtio}");
+        let sata = rewritten(&virtio, on(DiskBus::Sata));
+        assert!(sata.contains("\nbus = \"sata\"\n"), "{sata}");
+        assert!(read_text(&virtio.replace("\"virtio\"", "\"ide\"")).is_err());
+    }
+
+    #[test]
     fn drives_may_be_inline() {
         let head = &SAMPLE[..SAMPLE.find("# the system").unwrap()];
         let text = format!("{head}drive = [{{ kind = \"optical\", mine = 1 }}]\n");
@@ -276,9 +300,10 @@ speed = 5 # from the future
         fn drives() -> impl Strategy<Value = Vec<Drive>> {
             let file = "[a-z \"'\\\\é]{1,6}";
             let drive = prop_oneof![
-                (file, any::<bool>(), any::<bool>()).prop_map(|(file, raw, read_only)| {
+                (file, any::<[bool; 3]>()).prop_map(|(file, [raw, read_only, virtio])| {
                     let format = if raw { Format::Raw } else { Format::Qcow2 };
-                    Drive::Disk { file: file.into(), format, read_only }
+                    let bus = if virtio { DiskBus::Virtio } else { DiskBus::Sata };
+                    Drive::Disk { file: file.into(), format, read_only, bus }
                 }),
                 proptest::option::of(file)
                     .prop_map(|file| Drive::Optical { file: file.map(Into::into) }),

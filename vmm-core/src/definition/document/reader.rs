@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::*;
 use crate::block::Format;
 use crate::definition::error::{Damage, DefinitionError};
-use crate::definition::model::{Definition, Drive, Firmware, Invalid, Name, Network};
+use crate::definition::model::{Definition, DiskBus, Drive, Firmware, Invalid, Name, Network};
 use crate::net::PortForward;
 
 /// What `text`, which stands in `file`, defines.
@@ -120,10 +120,16 @@ impl Reader<'_> {
             return Ok(Drive::Optical { file: file.map(Into::into) });
         }
         let formats = [("qcow2", Format::Qcow2), ("raw", Format::Raw)];
+        let buses = [DiskBus::Virtio, DiskBus::Sata].map(|bus| (bus.as_str(), bus));
         Ok(Drive::Disk {
             file: self.required(entry, FILE, whole.clone(), "\"disk.qcow2\"", Item::as_str)?.into(),
-            format: self.choice(entry, FORMAT, whole, &formats)?,
+            format: self.choice(entry, FORMAT, whole.clone(), &formats)?,
             read_only: self.flag(entry, READ_ONLY)?,
+            bus: match entry.get(BUS) {
+                // What was written before there were others.
+                None => DiskBus::Sata,
+                Some(_) => self.choice(entry, BUS, whole, &buses)?,
+            },
         })
     }
 

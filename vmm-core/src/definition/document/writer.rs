@@ -8,7 +8,7 @@ use super::reader::Reader;
 use super::*;
 use crate::block::Format;
 use crate::definition::error::DefinitionError;
-use crate::definition::model::{Definition, Drive, Network};
+use crate::definition::model::{Definition, DiskBus, Drive, Network};
 
 /// What a new definition begins with.
 const HEADER: &str = "\
@@ -19,8 +19,8 @@ const HEADER: &str = "\
 
 /// What stands above the drives of a new definition.
 const DRIVES: &str = "
-# Drives in the order of their SATA ports, in which they are started from, too, unless one has
-# “boot-first = true”. A file without a leading slash is in this folder.
+# Drives in the order in which they are started from, unless one has “boot-first = true”. A file
+# without a leading slash is in this folder. A disk is on “virtio” or, without a “bus”, on “sata”.
 ";
 
 /// What stands above the network card of a new definition.
@@ -178,12 +178,15 @@ fn write_drives(table: &mut Table, definition: &Definition) -> Result<(), Defini
             Some(file) => set_changed(&mut entry, FILE, file),
             None => drop(entry.remove(FILE)),
         }
-        if let Drive::Disk { format, .. } = drive {
+        if let Drive::Disk { format, bus, .. } = drive {
             let format = match format {
                 Format::Raw => "raw",
                 Format::Qcow2 => "qcow2",
             };
             set_changed(&mut entry, FORMAT, format);
+            if *bus != DiskBus::Sata || entry.contains_key(BUS) {
+                set_changed(&mut entry, BUS, bus.as_str());
+            }
         }
         set_flag(&mut entry, READ_ONLY, matches!(drive, Drive::Disk { read_only: true, .. }));
         set_flag(&mut entry, BOOT_FIRST, definition.boot_first == Some(index));

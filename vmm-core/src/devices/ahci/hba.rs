@@ -8,8 +8,8 @@ use super::host::Host;
 use super::optical::OpticalDrive;
 use super::port::Port;
 use super::registers::{PORTS, ghc, px};
-use super::stats::DiskStats;
 use super::{Drive, disk, optical};
+use crate::devices::DiskStats;
 use crate::memory::GuestRam;
 use crate::pci::{Bar, BarKind, ClassCode, ConfigSpace, Identity, Intx, PciDevice, PciFunction};
 

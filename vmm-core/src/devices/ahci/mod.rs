@@ -25,7 +25,6 @@ mod port;
 mod prdt;
 mod registers;
 mod state;
-mod stats;
 mod task;
 #[cfg(test)]
 mod tests;
@@ -39,7 +38,6 @@ pub use self::optical::{MediumLocked, OpticalDrive, OpticalState, TrayCallback};
 pub use self::port::{DeviceState, PortState};
 pub use self::registers::PORTS;
 pub use self::state::AhciState;
-pub use self::stats::DiskStats;
 use crate::block::BlockDevice;
 
 /// What is connected to a port.

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use super::pages::PageSet;
 use super::vram::{self, Vram};
-use crate::memory::{Access, MemoryMapper, SlotId};
+use crate::memory::{Access, MapError, MemoryMapper, SlotId};
 
 /// Video memory with its place in the guest's address space.
 pub(super) struct Aperture {
@@ -50,14 +50,17 @@ impl Aperture {
         }
     }
 
-    /// The pages written since the last call, by the device or by the guest.
+    /// The pages written since the last call, by the device or by the guest. What the guest wrote
+    /// waits for the next call while mappings change.
     pub(super) fn take_dirty(&self) -> PageSet {
         let mut dirty = PageSet::default();
         self.vram.take_written(&mut dirty);
-        if let Some(slot) = *self.slot.lock() {
+        // Being moved, it is marked as a whole.
+        if let Some(slot) = self.slot.try_lock().and_then(|slot| *slot) {
             let mut logged = PageSet::default();
             match self.mapper.take_dirty(slot, logged.words_mut()) {
                 Ok(()) => dirty.merge(&logged),
+                Err(MapError::Busy) => {}
                 Err(error) => {
                     tracing::debug!("no log of frame buffer writes: {error}");
                     dirty.fill();

@@ -110,6 +110,7 @@ impl Database {
             recommended: at_least(recommended, minimum),
             bios: firmware(&line, &entry.architecture, "bios"),
             uefi: firmware(&line, &entry.architecture, "efi"),
+            virtio: virtio(&line, &system.release_date),
         }
     }
 
@@ -174,6 +175,23 @@ fn firmware(line: &[&System], architecture: &str, kind: &str) -> Option<bool> {
     statements
         .find(|f| f.kind == kind && (f.architecture == architecture || f.architecture == "all"))
         .map(|f| f.supported)
+}
+
+/// Whether a system of that date has drivers for virtio 1. The database lists devices, but for few
+/// systems and without the version.
+fn virtio(line: &[&System], release_date: &str) -> bool {
+    let family = line.iter().map(|system| &*system.family).find(|family| !family.is_empty());
+    let since = match family {
+        // Linux 4.0 of April 2015, in distributions by the next year.
+        Some("linux") => "2016",
+        // FreeBSD 13.0; OpenBSD and NetBSD had them by then or soon after.
+        Some("freebsd" | "dragonflybsd") => "2021-04",
+        Some("openbsd") => "2019-05",
+        Some("netbsd") => "2024-03",
+        _ => return false,
+    };
+    // Those that always change are of today.
+    release_date.is_empty() || release_date >= since
 }
 
 /// `de_AT.UTF-8` as database and web say it, `de-AT`; and after it `de`.

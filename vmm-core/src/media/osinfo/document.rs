@@ -54,6 +54,8 @@ pub(super) struct System {
     /// Ids of the systems it is like: those it is a clone of, then those it derives from.
     pub(super) ancestors: Vec<String>,
     pub(super) release_date: String,
+    /// What kind of system it is, such as `linux` or `winnt`.
+    pub(super) family: String,
     pub(super) needs: Vec<Needs>,
     pub(super) firmware: Vec<FirmwareSupport>,
     pub(super) media: Vec<MediaEntry>,
@@ -81,6 +83,9 @@ impl System {
         self.ancestors.extend(other.ancestors);
         if self.release_date.is_empty() {
             self.release_date = other.release_date;
+        }
+        if self.family.is_empty() {
+            self.family = other.family;
         }
         // What was added is looked at first.
         self.needs.splice(0..0, other.needs);
@@ -131,6 +136,7 @@ fn system(os: Node<'_, '_>, languages: &[String]) -> System {
             .collect(),
         ancestors: references("clones").chain(references("derives-from")).collect(),
         release_date: child_text(os, "release-date").unwrap_or_default().to_owned(),
+        family: child_text(os, "family").unwrap_or_default().to_owned(),
         needs: elements(os, "resources").map(needs).collect(),
         firmware: elements(os, "firmware")
             .map(|firmware| FirmwareSupport {

@@ -50,6 +50,8 @@ pub struct OperatingSystem {
     pub bios: Option<bool>,
     /// Whether it starts with UEFI, when that is known.
     pub uefi: Option<bool>,
+    /// Whether it is known to have drivers for virtio devices as of version 1.
+    pub virtio: bool,
 }
 
 impl OperatingSystem {

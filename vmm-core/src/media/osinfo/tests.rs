@@ -76,6 +76,24 @@ fn what_a_system_does_not_say_its_ancestors_do() {
 }
 
 #[test]
+fn virtio_is_for_systems_known_to_have_it() {
+    for (family, date, virtio) in [
+        ("<family>linux</family>", "2023-06-10", true),
+        ("<family>linux</family>", "2013-05-04", false),
+        ("<family>linux</family>", "", true),
+        ("<family>freebsd</family>", "2016-10-10", false),
+        ("<family>winnt</family>", "2021-10-05", false),
+        ("", "2024-01-01", false),
+    ] {
+        let base = OLD.replace("<name>Example 1</name>", &format!("<name>1</name>{family}"));
+        let derived = NEW.replace("2024-01-01", date);
+        let database = database(&[("a/1.xml", &base), ("a/2.xml", &derived)], &[]);
+        let found = database.identify(&volume("EXAMPLE 2 ARM")).unwrap();
+        assert_eq!(found.virtio, virtio, "{family} of {date}");
+    }
+}
+
+#[test]
 fn names_come_in_the_language_asked_for() {
     let name = |languages: &[&str], id| both(languages).identify(&volume(id)).unwrap().name;
     assert_eq!(name(&["de_AT.UTF-8", "C"], "EXAMPLE 2.1 DESKTOP"), "Beispiel-Arbeitsplatz 2");

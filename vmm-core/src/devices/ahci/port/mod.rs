@@ -20,8 +20,8 @@ pub use self::persist::{DeviceState, PortState};
 use super::device::Device;
 use super::host::Host;
 use super::registers::{NO_DEVICE_STATUS, NO_SIGNATURE, SLOTS, cmd, irq, px, sctl, serr};
-use super::stats::{Counters, DiskStats};
 use super::task::status;
+use crate::devices::disk_stats::{Counters, DiskStats};
 
 /// What the port's lock protects.
 pub(super) struct Inner {

@@ -1,4 +1,4 @@
-//! How much a drive was used.
+//! How much a drive was used, whatever it is connected to.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -16,13 +16,13 @@ pub struct DiskStats {
     pub bytes_written: u64,
     /// Flushes, those that ended a write with forced unit access included.
     pub flushes: u64,
-    /// Bytes given back by TRIM.
+    /// Bytes given back by TRIM or discards.
     pub bytes_discarded: u64,
 }
 
 /// The counters behind [`DiskStats`].
 #[derive(Debug, Default)]
-pub(super) struct Counters {
+pub(in crate::devices) struct Counters {
     reads: AtomicU64,
     bytes_read: AtomicU64,
     writes: AtomicU64,
@@ -32,25 +32,25 @@ pub(super) struct Counters {
 }
 
 impl Counters {
-    pub(super) fn read(&self, bytes: u64) {
+    pub(in crate::devices) fn read(&self, bytes: u64) {
         self.reads.fetch_add(1, Ordering::Relaxed);
         self.bytes_read.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    pub(super) fn wrote(&self, bytes: u64) {
+    pub(in crate::devices) fn wrote(&self, bytes: u64) {
         self.writes.fetch_add(1, Ordering::Relaxed);
         self.bytes_written.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    pub(super) fn flushed(&self) {
+    pub(in crate::devices) fn flushed(&self) {
         self.flushes.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn discarded(&self, bytes: u64) {
+    pub(in crate::devices) fn discarded(&self, bytes: u64) {
         self.bytes_discarded.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    pub(super) fn snapshot(&self) -> DiskStats {
+    pub(in crate::devices) fn snapshot(&self) -> DiskStats {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         DiskStats {
             reads: get(&self.reads),
