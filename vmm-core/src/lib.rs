@@ -15,6 +15,8 @@ pub mod definition;
 pub mod devices;
 pub mod display;
 pub mod firmware;
+#[cfg(test)]
+pub(crate) mod fuzz;
 pub mod interrupt;
 pub mod kvm;
 pub mod machine;

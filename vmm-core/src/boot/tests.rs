@@ -225,7 +225,7 @@ fn what_comes_with_the_kernel_is_checked() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(crate::fuzz::cases(64))]
 
     #[test]
     fn damaged_kernels_never_panic(

@@ -119,7 +119,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+    #![proptest_config(crate::fuzz::cases(12))]
 
     #[test]
     fn raw(steps in steps()) {

@@ -309,7 +309,7 @@ fn impossible_states_are_refused() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(32))]
+    #![proptest_config(crate::fuzz::cases(32))]
 
     #[test]
     fn any_access_is_answered(

@@ -185,7 +185,7 @@ fn perform(rig: &Rig, act: Act) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(crate::fuzz::cases(256))]
 
     #[test]
     fn no_guest_breaks_it(

@@ -162,7 +162,7 @@ impl Guest {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(crate::fuzz::cases(96))]
 
     /// A viewer that looks now and then sees the same as one that looks for the first time, and
     /// nothing a guest does panics.

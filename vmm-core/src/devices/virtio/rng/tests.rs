@@ -1,11 +1,10 @@
 //! The entropy source and its driver.
 
-use proptest::prelude::*;
 use vm_memory::{Bytes, GuestAddress};
 
 use super::Entropy;
 use crate::devices::virtio::tests::conformance::{self, Subject};
-use crate::devices::virtio::tests::hostile::{moves, play};
+use crate::devices::virtio::tests::hostile;
 use crate::devices::virtio::tests::rig::{DATA, INDIRECT, Rig, WRITE};
 
 fn ask(rig: &Rig<Entropy>) {
@@ -36,11 +35,7 @@ fn requests_are_bounded() {
     assert_eq!(rig.exchange(0, &[(DATA, 16, INDIRECT)]), 100);
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
-
-    #[test]
-    fn hostile_drivers(moves in moves()) {
-        play(&SUBJECT, moves);
-    }
+#[test]
+fn hostile_drivers() {
+    hostile::check(&SUBJECT);
 }

@@ -1,6 +1,8 @@
 //! Drivers that do anything at any time, to every device.
 
 use proptest::prelude::*;
+use proptest::test_runner::{Config, TestError, TestRunner};
+use serde::{Deserialize, Serialize};
 use vm_memory::{Bytes, GuestAddress};
 
 use super::conformance::Subject;
@@ -10,8 +12,8 @@ use crate::pci::PciDevice;
 use crate::state::{Persist, Reset, Resume};
 
 /// Something a driver does.
-#[derive(Debug, Clone)]
-pub(in super::super) enum Move {
+#[derive(Debug, Clone, Serialize, Deserialize)]
+enum Move {
     /// Writes to the BAR.
     Bar {
         offset: u64,
@@ -97,13 +99,55 @@ fn one() -> impl Strategy<Value = Move> {
     ]
 }
 
-/// A sequence of moves.
-pub(in super::super) fn moves() -> impl Strategy<Value = Vec<Move>> {
-    prop::collection::vec(one(), 1..80)
+/// A sequence of moves of its own, or a seed with something else in its midst.
+fn moves(seeds: Vec<Vec<Move>>) -> impl Strategy<Value = Vec<Move>> {
+    let own = prop::collection::vec(one(), 1..80);
+    let seeded = (
+        prop::sample::select(seeds),
+        any::<prop::sample::Index>(),
+        prop::collection::vec(one(), 1..20),
+    )
+        .prop_map(|(mut seed, at, inserted)| {
+            let at = at.index(seed.len() + 1);
+            seed.splice(at..at, inserted);
+            seed
+        });
+    prop_oneof![3 => own, 1 => seeded]
+}
+
+/// The moves worth trying on every device: known tricks, and what once broke one. A file each.
+fn corpus() -> Vec<Vec<Move>> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/devices/virtio/tests/corpus");
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> = files.collect();
+    files.sort();
+    let read = |path: &std::path::PathBuf| {
+        let text = std::fs::read_to_string(path).unwrap();
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    };
+    files.iter().map(read).collect()
+}
+
+/// Lets hostile drivers loose on a device: those of the corpus, then others.
+pub(in super::super) fn check<D: VirtioDevice>(subject: &Subject<D>) {
+    let seeds = corpus();
+    for seed in &seeds {
+        play(subject, seed.clone());
+    }
+    let config = Config { failure_persistence: None, ..crate::fuzz::cases(64) };
+    let result = TestRunner::new(config).run(&moves(seeds), |moves| {
+        play(subject, moves);
+        Ok(())
+    });
+    if let Err(TestError::Fail(reason, moves)) = result {
+        let moves = serde_json::to_string(&moves).unwrap();
+        panic!("{reason}\nas a file of its own in tests/corpus, for ever after:\n{moves}");
+    }
+    result.unwrap();
 }
 
 /// Does `moves` to a started device, which has to work again after a reset.
-pub(in super::super) fn play<D: VirtioDevice>(subject: &Subject<D>, moves: Vec<Move>) {
+fn play<D: VirtioDevice>(subject: &Subject<D>, moves: Vec<Move>) {
     let ram = ram();
     let rig = Rig::cold((subject.make)(ram.clone()), ram);
     rig.start(!0, 16);
@@ -159,11 +203,7 @@ pub(in super::super) fn play<D: VirtioDevice>(subject: &Subject<D>, moves: Vec<M
     (subject.works)(&rig);
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
-
-    #[test]
-    fn hostile_drivers_of_the_transport(moves in moves()) {
-        play(&super::transport::echo(), moves);
-    }
+#[test]
+fn hostile_drivers_of_the_transport() {
+    check(&super::transport::echo());
 }
