@@ -75,6 +75,10 @@ pub(crate) enum Action {
     Type(Vec<Stroke>),
     /// Send to the serial port.
     TypeSerial(Vec<u8>),
+    /// Point at a place of the screen: each axis from 0 to 32767.
+    Point(u16, u16),
+    /// Press the mouse's left button and let go of it.
+    Click,
     /// Take a picture of the screen.
     Screenshot(PathBuf),
     /// Put this medium into the optical drive, or take it out.

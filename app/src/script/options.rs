@@ -9,6 +9,8 @@ use std::time::Duration;
 use clap::builder::{TypedValueParser, ValueParser};
 use clap::{Arg, ArgAction, ArgMatches, Args, FromArgMatches};
 
+use vmm_core::devices::virtio::input::AXIS_END;
+
 use super::{Action, Color, Condition, Script, Step, keys};
 
 const HEADING: &str = "Script";
@@ -103,6 +105,19 @@ fn options() -> Vec<Option_> {
             "Send to the guest's serial port; \\n \\r \\t \\e \\\\ \\xNN are as usual",
         ),
         (
+            "point",
+            Some("X,Y"),
+            text(|text| place(text).map(|(x, y)| Item::Action(Action::Point(x, y)))),
+            "Move the pointer to this place of the screen, in percent of its width and height; \
+             for guests that have a driver for the virtio tablet",
+        ),
+        (
+            "click",
+            None,
+            text(|_| Ok(Item::Action(Action::Click))),
+            "Click with the left button where the pointer is",
+        ),
+        (
             "screenshot",
             Some("FILE.png"),
             ValueParser::new(
@@ -177,6 +192,17 @@ fn color(text: &str) -> Result<Color, String> {
         (0.0..=100.0).contains(&percent).then_some(color)
     };
     read().ok_or_else(|| "write six hexadecimal digits and a percentage: 0000aa,50".to_owned())
+}
+
+/// Percentages of the screen's sides, as places on the tablet's axes.
+fn place(text: &str) -> Result<(u16, u16), String> {
+    let axis = |text: &str| {
+        let percent: f64 = text.trim().parse().ok()?;
+        let in_range = (0.0..=100.0).contains(&percent);
+        in_range.then(|| (percent / 100.0 * f64::from(AXIS_END)).round() as u16)
+    };
+    let place = text.split_once(',').and_then(|(x, y)| Some((axis(x)?, axis(y)?)));
+    place.ok_or_else(|| "write two percentages, such as 50,12.5".to_owned())
 }
 
 impl Args for Script {
@@ -276,6 +302,8 @@ mod tests {
         let test = Test::try_parse_from([&["test"], arguments].concat()).unwrap();
         let name = |action: &Action| match action {
             Action::Type(_) => "type",
+            Action::Point(..) => "point",
+            Action::Click => "click",
             Action::TypeSerial(_) => "serial",
             Action::Screenshot(_) => "shot",
             Action::ChangeMedium(Some(_)) => "insert",

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use async_channel::Sender;
 use thiserror::Error;
 use vmm_core::display::{Display, Mode};
-use vmm_core::machine::{Command, SerialInput};
+use vmm_core::machine::{Command, PointerEvent, SerialInput};
 
 use super::view::View;
 use super::{Action, Condition, Script, Step, keys};
@@ -195,6 +195,11 @@ impl Runner {
         match action {
             Action::Type(strokes) => self.commands.extend(keys::commands(&strokes)),
             Action::TypeSerial(bytes) => self.input.push_back(bytes),
+            Action::Point(x, y) => self.commands.push_back(Command::PointAt { x, y }),
+            Action::Click => {
+                let button = |buttons| PointerEvent { buttons, ..PointerEvent::default() };
+                self.commands.extend([1, 0].map(|held| Command::Pointer(button(held))));
+            }
             Action::Screenshot(path) => screenshot::take(&*self.machine.display, &path)?,
             Action::ChangeMedium(medium) => {
                 let drive = self.machine.optical.ok_or(ScriptError::NoOpticalDrive)?;

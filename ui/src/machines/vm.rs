@@ -33,6 +33,9 @@ mod imp {
         /// Why it stands still, failed or cannot be read, in a sentence.
         #[property(get, nullable)]
         pub(super) notice: RefCell<Option<String>>,
+        /// Whether the guest follows the pointer by its place.
+        #[property(get)]
+        pub(super) tablet: Cell<bool>,
         pub(super) id: RefCell<Option<VmId>>,
         pub(super) folder: RefCell<PathBuf>,
         pub(super) backend: RefCell<Option<Rc<dyn Backend>>>,
@@ -72,7 +75,7 @@ mod imp {
 }
 
 glib::wrapper! {
-    /// One machine. Its properties `name`, `status` and `notice` notify; what else happens to it
+    /// One machine. Its properties `name`, `status`, `notice` and `tablet` notify; what else happens to it
     /// are signals, for which there are `connect_…` methods.
     pub struct Vm(ObjectSubclass<imp::Vm>);
 }
@@ -295,6 +298,12 @@ impl Vm {
         }
     }
 
+    fn set_tablet(&self, tablet: bool) {
+        if self.imp().tablet.replace(tablet) != tablet {
+            self.notify_tablet();
+        }
+    }
+
     fn set_notice(&self, notice: Option<String>) {
         if self.imp().notice.replace(notice.clone()) != notice {
             self.notify_notice();
@@ -330,6 +339,7 @@ impl Vm {
                 self.emit_by_name::<()>("medium-held", &[&(drive as u32)]);
             }
             Event::Leds(_) => {}
+            Event::Tablet(used) => self.set_tablet(used),
             Event::Statistics(statistics) => imp.history.record(&statistics),
         }
     }
@@ -339,6 +349,7 @@ impl Vm {
         imp.running.take();
         imp.started_with.take();
         imp.history.stop();
+        self.set_tablet(false);
         let again = imp.start_again.take() && reason == StopReason::GuestPowerOff;
         self.set_notice(match reason {
             StopReason::Failed(text) => Some(text),

@@ -4,7 +4,7 @@ use adw::prelude::*;
 use gettextrs::gettext;
 use gtk::{gdk, glib};
 
-use crate::display::{DisplayPage, SendKeys};
+use crate::display::{DisplayPage, PointerMode, SendKeys};
 use crate::machines::{Status, Vm};
 use crate::preferences::Preferences;
 
@@ -81,6 +81,16 @@ impl ScreenPage {
                 display.view().detach();
             }
         });
+        let display = self.display.downgrade();
+        let follow_pointer = move |vm: &Vm| {
+            if let Some(display) = display.upgrade() {
+                let by_place = vm.tablet();
+                let mode = if by_place { PointerMode::Absolute } else { PointerMode::Relative };
+                display.view().set_pointer_mode(mode);
+            }
+        };
+        follow_pointer(vm);
+        vm.connect_tablet_notify(follow_pointer);
         let refresh = {
             let (stack, off) = (self.stack.downgrade(), self.off.downgrade());
             let (start, display) = (self.start.downgrade(), self.display.downgrade());

@@ -30,6 +30,7 @@ use crate::devices::lpc::{
 use crate::devices::rtc::{self, CmosLayout, Rtc};
 use crate::devices::serial::{self, Serial};
 use crate::devices::vga::{Vga, VgaConfig};
+use crate::devices::virtio::input::Tablet;
 use crate::devices::virtio::rng::Entropy;
 use crate::devices::virtio::{VirtioDevice, VirtioPci, Wiring};
 use crate::firmware::{FirmwareKind, SearchPath};
@@ -77,6 +78,7 @@ pub(super) struct Board {
     start: Start,
     drives: Drives,
     cable: Option<Arc<Cable>>,
+    tablet: Arc<VirtioPci<Tablet>>,
     vm: Arc<Vm>,
     /// Dropped last, as the shadow RAM is part of it.
     ram: MappedRam,
@@ -151,6 +153,7 @@ impl Board {
             resumable: Vec::new(),
         };
         virtio.add(Entropy, chipset::ENTROPY)?;
+        let tablet = virtio.add(tablet(orders)?, chipset::TABLET)?;
         let mut cable = None;
         if let Some(config) = &config.network {
             let card = virtio.add(network::card(config, orders)?, chipset::NETWORK)?;
@@ -245,6 +248,7 @@ impl Board {
             start,
             drives,
             cable,
+            tablet,
             vm,
             ram,
         };
@@ -284,8 +288,20 @@ impl Board {
 
     pub(super) fn pointer(&self, event: PointerEvent) {
         let buttons = Buttons::from_bits_truncate(event.buttons);
+        let tablet = self.tablet.device();
+        // A guest with both has one pointer for them: each click goes to one of them.
+        let (wheel, buttons) = if tablet.is_active() {
+            tablet.press(event.wheel, event.buttons);
+            (0, Buttons::empty())
+        } else {
+            (event.wheel, buttons)
+        };
         // The mouse counts its wheel away from the user.
-        self.keyboard.pointer(event.dx, event.dy, event.wheel.saturating_neg(), buttons);
+        self.keyboard.pointer(event.dx, event.dy, wheel.saturating_neg(), buttons);
+    }
+
+    pub(super) fn point_at(&self, x: u16, y: u16) {
+        self.tablet.device().point(x, y);
     }
 
     /// As [`Drives::open_medium`].
@@ -371,6 +387,14 @@ impl VirtioFunctions<'_> {
         self.resumable.push(function.clone());
         Ok(function)
     }
+}
+
+fn tablet(orders: &Sender<Order>) -> Result<Tablet, MachineError> {
+    let orders = orders.clone();
+    let on_use = move |used| {
+        let _ = orders.try_send(Order::Tablet(used));
+    };
+    Tablet::new(on_use).map_err(MachineError::System)
 }
 
 fn panic_sink(orders: &Sender<Order>) -> Arc<dyn Fn(String) + Send + Sync> {

@@ -37,8 +37,16 @@ pub enum Command {
     /// Keys go down and up, in order, behind texts still being typed and no faster than the guest
     /// reads them.
     TypeKeys(Vec<KeyEvent>),
-    /// The pointer moves or its buttons change.
+    /// The pointer moves, its buttons change or its wheel turns.
     Pointer(PointerEvent),
+    /// The pointer is at this place. Without effect while the machine does not run, or the guest
+    /// has no driver for the tablet, see [`Event::Tablet`].
+    PointAt {
+        /// From the screen's left edge, 0, to its right one, 32767.
+        x: u16,
+        /// From its top, 0, to its bottom, 32767.
+        y: u16,
+    },
 }
 
 /// A key of the guest's keyboard.
@@ -124,6 +132,9 @@ pub enum Event {
     },
     /// The guest set the keyboard's lights: bit 0 scroll lock, 1 num lock, 2 caps lock.
     Leds(u8),
+    /// Whether the guest has a driver for the tablet, and follows [`Command::PointAt`]. Assumed to
+    /// be `false` until this says otherwise.
+    Tablet(bool),
     /// Once a second while the machine runs.
     Statistics(Statistics),
 }

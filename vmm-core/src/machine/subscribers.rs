@@ -10,17 +10,25 @@ const BACKLOG: usize = 256;
 
 struct Inner {
     state: State,
+    /// Whether the guest follows a tablet.
+    tablet: bool,
     listeners: Vec<Sender<Event>>,
 }
 
-/// The listeners, and the state that new ones are told first.
+/// The listeners, and what new ones are told first.
 pub(super) struct Subscribers {
     inner: Mutex<Inner>,
 }
 
 impl Subscribers {
     pub(super) fn new() -> Self {
-        Self { inner: Mutex::new(Inner { state: State::Created, listeners: Vec::new() }) }
+        Self {
+            inner: Mutex::new(Inner {
+                state: State::Created,
+                tablet: false,
+                listeners: Vec::new(),
+            }),
+        }
     }
 
     pub(super) fn subscribe(&self) -> Receiver<Event> {
@@ -28,6 +36,9 @@ impl Subscribers {
         let mut inner = self.inner.lock();
         sender.try_send(Event::State(inner.state.clone())).expect("a new channel has room");
         if !matches!(inner.state, State::Stopped(_)) {
+            if inner.tablet {
+                sender.try_send(Event::Tablet(true)).expect("a new channel has room");
+            }
             inner.listeners.push(sender);
         }
         receiver
@@ -40,8 +51,10 @@ impl Subscribers {
     /// Tells everybody. Never waits: figures are dropped for who does not keep up.
     pub(super) fn tell(&self, event: &Event) {
         let mut inner = self.inner.lock();
-        if let Event::State(state) = event {
-            inner.state = state.clone();
+        match event {
+            Event::State(state) => inner.state = state.clone(),
+            Event::Tablet(used) => inner.tablet = *used,
+            _ => {}
         }
         inner.listeners.retain(|listener| match listener.try_send(event.clone()) {
             Ok(()) => true,
@@ -69,8 +82,10 @@ mod tests {
         for _ in 0..1000 {
             subscribers.tell(&Event::Statistics(super::super::Statistics::default()));
         }
+        subscribers.tell(&Event::Tablet(true));
         let late = subscribers.subscribe();
         assert_eq!(late.recv_blocking(), Ok(Event::State(State::Running)));
+        assert_eq!(late.recv_blocking(), Ok(Event::Tablet(true)));
         let end = Event::State(State::Stopped(StopReason::Requested));
         subscribers.tell(&end);
         assert_eq!(late.recv_blocking(), Ok(end.clone()));

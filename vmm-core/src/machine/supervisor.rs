@@ -37,6 +37,8 @@ pub(super) enum Order {
     },
     /// The guest set the keyboard's lights.
     Leds(Leds),
+    /// Whether the guest has a driver for the tablet.
+    Tablet(bool),
     /// Something is wrong that the machine can live with; the text says what, in a sentence.
     Warning(String),
     /// Part of the machine broke; the text says what, in a sentence.
@@ -186,6 +188,10 @@ impl Supervisor {
                 self.subscribers.tell(&Event::Leds(leds.bits()));
                 None
             }
+            Order::Tablet(used) => {
+                self.subscribers.tell(&Event::Tablet(used));
+                None
+            }
             Order::Warning(text) => {
                 self.board.log.line(&text);
                 self.subscribers.tell(&Event::Warning(text));
@@ -241,6 +247,9 @@ impl Supervisor {
                 self.typist.go_on(&self.board.keyboard);
             }
             (Command::Pointer(event), State::Running) => self.board.pointer(event),
+            (Command::PointAt { x, y }, State::Running) => self.board.point_at(x, y),
+            // Nobody meant anything by a movement across the window.
+            (Command::PointAt { .. }, _) => {}
             (_, State::Created) => self.refuse("The machine has not been started."),
             (Command::Start, _) => self.refuse("The machine has been started already."),
             (Command::Resume, _) => self.refuse("The machine is not paused."),

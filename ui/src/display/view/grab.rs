@@ -32,10 +32,8 @@ impl DisplayView {
         if let Some(toplevel) = self.toplevel() {
             toplevel.inhibit_system_shortcuts(None::<&gdk::Event>);
         }
-        if view.pointer_mode() == PointerMode::Relative {
-            view.set_cursor_from_name(Some("none"));
-        }
         self.grabbed.set(true);
+        self.choose_cursor();
         view.notify_grabbed();
     }
 
@@ -50,9 +48,19 @@ impl DisplayView {
             if let Some(toplevel) = self.toplevel() {
                 toplevel.restore_system_shortcuts();
             }
-            view.set_cursor(None);
+            self.choose_cursor();
             view.notify_grabbed();
         }
+    }
+
+    /// Hides the user's pointer where the guest draws its own.
+    pub(super) fn choose_cursor(&self) {
+        let view = self.obj();
+        let guests = match view.pointer_mode() {
+            PointerMode::Relative => self.grabbed.get(),
+            PointerMode::Absolute => self.attachment.borrow().is_some() && view.running(),
+        };
+        view.set_cursor_from_name(guests.then_some("none"));
     }
 
     /// The user pressed the release key: the focus leaves too, so that the window's shortcuts

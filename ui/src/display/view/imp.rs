@@ -117,12 +117,7 @@ impl ObjectImpl for DisplayView {
     fn signals() -> &'static [Signal] {
         static SIGNALS: OnceLock<Vec<Signal>> = OnceLock::new();
         SIGNALS.get_or_init(|| {
-            let axes = [u32::static_type(), u32::static_type()];
-            vec![
-                Signal::builder("released").build(),
-                Signal::builder("mode-changed").build(),
-                Signal::builder("absolute-motion").param_types(axes).build(),
-            ]
+            vec![Signal::builder("released").build(), Signal::builder("mode-changed").build()]
         })
     }
 
@@ -277,6 +272,7 @@ impl DisplayView {
         if self.pointer_mode.get() != mode {
             self.ungrab();
             self.pointer_mode.set(mode);
+            self.choose_cursor();
             self.obj().notify_pointer_mode();
         }
     }
@@ -284,6 +280,7 @@ impl DisplayView {
     fn set_running(&self, running: bool) {
         if self.running.replace(running) != running {
             self.obj().notify_running();
+            self.choose_cursor();
             self.resume_following();
         }
     }
@@ -314,6 +311,7 @@ impl DisplayView {
         self.detach();
         self.attachment.replace(Some(Attachment { display, commands }));
         self.obj().notify_attached();
+        self.choose_cursor();
         // What the frame holds came from another display.
         self.picture.take();
         self.resume_following();
@@ -326,6 +324,7 @@ impl DisplayView {
         if self.attachment.take().is_some() {
             self.forget_mode();
             self.obj().notify_attached();
+            self.choose_cursor();
             self.obj().queue_draw();
         }
     }

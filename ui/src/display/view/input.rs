@@ -121,13 +121,8 @@ impl DisplayView {
             }
             PointerMode::Relative => self.pointer.borrow_mut().seek(x, y),
             PointerMode::Absolute => {
-                // The machine has no device for this yet; whoever adds one takes it from here.
                 let (x, y) = placement.absolute_point(x, y);
-                if self.attachment.borrow().is_some() {
-                    let (x, y) = (u32::from(x), u32::from(y));
-                    self.obj().emit_by_name::<()>("absolute-motion", &[&x, &y]);
-                    self.expect_change();
-                }
+                self.send(Command::PointAt { x, y });
             }
         }
     }

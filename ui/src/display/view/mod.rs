@@ -125,22 +125,4 @@ impl DisplayView {
             None
         })
     }
-
-    /// Calls `f` with the pointer's place on the axes of an absolute pointing device.
-    pub fn connect_absolute_motion(
-        &self,
-        f: impl Fn(&Self, u16, u16) + 'static,
-    ) -> glib::SignalHandlerId {
-        let weak = self.downgrade();
-        self.connect_local("absolute-motion", false, move |values| {
-            let axis = |at: usize| {
-                let value = values.get(at).and_then(|value| value.get::<u32>().ok());
-                value.and_then(|value| u16::try_from(value).ok())
-            };
-            if let (Some(view), Some(x), Some(y)) = (weak.upgrade(), axis(1), axis(2)) {
-                f(&view, x, y);
-            }
-            None
-        })
-    }
 }

@@ -35,6 +35,7 @@
 pub mod blk;
 mod chain;
 mod device;
+pub mod input;
 pub mod net;
 mod pci;
 mod queue;
