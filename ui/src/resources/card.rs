@@ -191,7 +191,14 @@ fn detail(quantity: Quantity, record: &Record, newest: Option<usize>) -> String 
     let limits = record.limits();
     match quantity {
         Quantity::Memory if limits.memory.0 > 0 => {
-            gettext("of {size}").replace("{size}", &units::size(limits.memory.0 as f64))
+            let point = newest.and_then(|index| record.get(index));
+            let text = match point.filter(|point| point.guest.is_some()) {
+                // Translators: of all memory of the machine; and what it takes from the host.
+                Some(point) => gettext("of {size} · {resident} of the host")
+                    .replace("{resident}", &units::size(point.resident.into())),
+                None => gettext("of {size}"),
+            };
+            text.replace("{size}", &units::size(limits.memory.0 as f64))
         }
         Quantity::Cpu if limits.cpus > 0 => {
             let count = ngettext("{n} processor", "{n} processors", limits.cpus)

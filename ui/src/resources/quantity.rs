@@ -15,7 +15,7 @@ pub enum Quantity {
     /// Share of the machine's processors.
     #[default]
     Cpu,
-    /// Memory in use.
+    /// Memory in use, by the guest's word where it says so, else what it takes from the host.
     Memory,
     /// Bytes read and written per second, by all drives.
     Disk,
@@ -57,7 +57,9 @@ impl Quantity {
         let point = record.get(index)?;
         let rates = match self {
             Self::Cpu => return Some([point.cpu.into(), 0.0]),
-            Self::Memory => return Some([point.resident.into(), 0.0]),
+            Self::Memory => {
+                return Some([point.guest.unwrap_or(point.resident).into(), 0.0]);
+            }
             Self::Disk => point.disk,
             Self::Drive(drive) => record.drive(drive, index)?,
             Self::Network => point.network?,
@@ -104,6 +106,12 @@ impl Quantity {
             (Self::Cpu, _) => gettext("{share} · {host_share} of the host")
                 .replace("{share}", &units::percent(values[0]))
                 .replace("{host_share}", &units::percent(point.host_cpu.into())),
+            (Self::Memory, _) if point.guest.is_some() => {
+                // Translators: what the guest uses, and what that takes of the host's memory.
+                gettext("{used} · {resident} of the host")
+                    .replace("{used}", &self.text(values[0]))
+                    .replace("{resident}", &self.text(point.resident.into()))
+            }
             (_, None) => self.text(values[0]),
             (_, Some([first, second])) => gettext("{first} {value} · {second} {other}")
                 .replace("{first}", &first)
@@ -166,6 +174,7 @@ mod tests {
                     uptime: Duration::from_secs(n),
                     cpu_time: Duration::from_secs_f64(busy),
                     resident: 1 << 30,
+                    guest: (n == 2).then_some(300 << 20),
                     drives: vec![Transferred { inward: 3_000_000 * n, outward: n }],
                     network: None,
                 },
@@ -195,6 +204,8 @@ mod tests {
         let record = record();
         assert_eq!(Quantity::Cpu.detail(&record, 0), "80 % · 20 % of the host");
         assert_eq!(Quantity::Drive(0).detail(&record, 1), "Read 3 MB/s · Write 1 B/s");
+        assert_eq!(Quantity::Memory.detail(&record, 0), "1 GiB");
+        assert_eq!(Quantity::Memory.detail(&record, 1), "300 MiB · 1 GiB of the host");
         assert_eq!(Quantity::Network.detail(&record, 1), "Nothing known");
         assert_eq!(Quantity::Drive(7).detail(&record, 1), "Nothing known");
     }

@@ -55,8 +55,10 @@ pub struct Counters {
     pub uptime: Duration,
     /// Processor time used, all processors together.
     pub cpu_time: Duration,
-    /// Memory in use now, in bytes.
+    /// Memory that is taken from the host now, in bytes.
     pub resident: u64,
+    /// Memory that the guest says it needs now, in bytes; `None` when it does not say.
+    pub guest: Option<u64>,
     /// Each drive.
     pub drives: Vec<Transferred>,
     /// All network cards together; `None` when there is none.
@@ -69,6 +71,7 @@ impl From<&Statistics> for Counters {
             uptime: statistics.uptime,
             cpu_time: statistics.vcpu_time.iter().fold(Duration::ZERO, |a, b| a.saturating_add(*b)),
             resident: statistics.resident,
+            guest: statistics.balloon.memory.map(|memory| memory.used()),
             drives: statistics
                 .disks
                 .iter()
@@ -95,8 +98,10 @@ pub struct Point {
     pub cpu: f32,
     /// Share of the host's processors, 0 to 1.
     pub host_cpu: f32,
-    /// Memory in use, in bytes.
+    /// Memory that is taken from the host, in bytes.
     pub resident: f32,
+    /// Memory that the guest says it needs, in bytes; `None` when it does not say.
+    pub guest: Option<f32>,
     /// All drives together.
     pub disk: Rates,
     /// All network cards together.
@@ -179,9 +184,16 @@ impl Record {
             cpu: share(self.limits.cpus),
             host_cpu: share(self.limits.host_cpus),
             resident: now.resident as f32,
+            guest: now.guest.map(|guest| self.within_limit(guest) as f32),
             disk,
             network: now.network.map(|network| network.since(last.network.as_ref(), seconds)),
         }
+    }
+
+    /// What a guest says it uses; no more than it has, whatever it says.
+    fn within_limit(&self, guest: u64) -> u64 {
+        let limit = self.limits.memory.0;
+        if limit > 0 { guest.min(limit) } else { guest }
     }
 
     fn push(&mut self, point: Point, drives: &[Rates]) {

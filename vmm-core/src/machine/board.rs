@@ -30,6 +30,7 @@ use crate::devices::lpc::{
 use crate::devices::rtc::{self, CmosLayout, Rtc};
 use crate::devices::serial::{self, Serial};
 use crate::devices::vga::{Vga, VgaConfig};
+use crate::devices::virtio::balloon::{Balloon, BalloonFigures};
 use crate::devices::virtio::input::Tablet;
 use crate::devices::virtio::rng::Entropy;
 use crate::devices::virtio::{VirtioDevice, VirtioPci, Wiring};
@@ -79,6 +80,7 @@ pub(super) struct Board {
     drives: Drives,
     cable: Option<Arc<Cable>>,
     tablet: Arc<VirtioPci<Tablet>>,
+    balloon: Arc<VirtioPci<Balloon>>,
     vm: Arc<Vm>,
     /// Dropped last, as the shadow RAM is part of it.
     ram: MappedRam,
@@ -154,6 +156,8 @@ impl Board {
         };
         virtio.add(Entropy, chipset::ENTROPY)?;
         let tablet = virtio.add(tablet(orders)?, chipset::TABLET)?;
+        let balloon = Balloon::new().map_err(MachineError::System)?;
+        let balloon = virtio.add(balloon, chipset::BALLOON)?;
         let mut cable = None;
         if let Some(config) = &config.network {
             let card = virtio.add(network::card(config, orders)?, chipset::NETWORK)?;
@@ -249,6 +253,7 @@ impl Board {
             drives,
             cable,
             tablet,
+            balloon,
             vm,
             ram,
         };
@@ -329,6 +334,21 @@ impl Board {
 
     pub(super) fn resident(&self) -> u64 {
         self.ram.resident()
+    }
+
+    /// What the guest has given up, and what it says of its memory.
+    pub(super) fn balloon_figures(&self) -> BalloonFigures {
+        let figures = self.balloon.device().figures();
+        BalloonFigures { inflated: figures.inflated.min(self.ram.size()), ..figures }
+    }
+
+    /// Asks the guest how it uses its memory, for the next [`Self::balloon_figures`].
+    pub(super) fn ask_for_memory(&self) {
+        self.balloon.device().ask();
+    }
+
+    pub(super) fn set_balloon(&self, memory: Bytes) {
+        self.balloon.device().set_target(memory.min(Bytes(self.ram.size())));
     }
 
     pub(super) fn disk_statistics(&self) -> Vec<DiskStatistics> {

@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use crate::devices::virtio::balloon::{BalloonFigures, GuestMemory};
+use crate::units::Bytes;
+
 /// An order to a machine. Orders that make no sense in the current state are answered with
 /// [`Event::Refused`] and change nothing.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,6 +32,10 @@ pub enum Command {
         /// Also when the guest has locked the tray.
         force: bool,
     },
+    /// Take so much memory from the guest, and give back what was taken beyond that. Its driver
+    /// does what it can, in its own time; see [`BalloonFigures::inflated`]. Lasts until the machine
+    /// is over.
+    Balloon(Bytes),
     /// Keys go down and up, in order.
     Keys(Vec<KeyEvent>),
     /// Type a text on a US keyboard, no faster than the guest reads it. Characters such a
@@ -148,6 +155,8 @@ pub struct Statistics {
     pub vcpu_time: Vec<Duration>,
     /// Guest RAM that occupies host memory, in bytes.
     pub resident: u64,
+    /// What the guest has given up, and what it says of its memory.
+    pub balloon: BalloonFigures,
     /// Figures of each drive, in the order of the configuration.
     pub disks: Vec<DiskStatistics>,
     /// Figures of the network card, if there is one.

@@ -31,8 +31,8 @@ pub use self::config::{
 };
 pub use self::error::MachineError;
 pub use self::message::{
-    Command, DiskStatistics, Event, ExitCounts, KeyEvent, NetStatistics, PauseReason, PointerEvent,
-    State, Statistics, StopReason,
+    BalloonFigures, Command, DiskStatistics, Event, ExitCounts, GuestMemory, KeyEvent,
+    NetStatistics, PauseReason, PointerEvent, State, Statistics, StopReason,
 };
 use self::subscribers::Subscribers;
 use self::supervisor::{Channels, Order, Supervisor};

@@ -200,6 +200,7 @@ impl Supervisor {
             Order::Tick => {
                 if self.state() == State::Running {
                     self.subscribers.tell(&Event::Statistics(self.statistics()));
+                    self.board.ask_for_memory();
                     self.tick.arm(TICK);
                 }
                 None
@@ -230,6 +231,7 @@ impl Supervisor {
             (Command::Resume, State::Paused(_)) => return self.resume(),
             (Command::Reset, State::Running | State::Paused(_)) => return self.reset(),
             (Command::Shutdown, State::Running) => self.board.press_power_button(),
+            (Command::Balloon(memory), _) => self.board.set_balloon(memory),
             (Command::ChangeMedium { drive, medium, force }, _) => {
                 self.change_medium(drive, medium.as_deref(), force);
             }
@@ -383,6 +385,7 @@ impl Supervisor {
             uptime: self.started.map_or(Duration::ZERO, |started| started.elapsed()),
             vcpu_time: self.vcpus.times(),
             resident: self.board.resident(),
+            balloon: self.board.balloon_figures(),
             disks: self.board.disk_statistics(),
             network: self.board.net_statistics(),
             exits: self.vcpus.exits(),

@@ -1,5 +1,6 @@
 //! Guest-physical memory: where RAM lies, how it is allocated, and what maps host memory into it.
 
+mod discard;
 mod layout;
 mod mapped;
 mod ram;
@@ -8,6 +9,7 @@ mod shadow;
 
 use vm_memory::{GuestAddress, GuestMemoryMmap};
 
+pub use discard::discard;
 pub use layout::{FIRMWARE_END, HIGH_RAM_BASE, LEGACY_VGA, MemoryLayout, SHADOW};
 pub use mapped::MappedRam;
 pub use ram::{RamAllocation, RamError};

@@ -73,6 +73,11 @@ impl RamAllocation {
         Ok(Self { layout, ram: Arc::new(ram) })
     }
 
+    /// How much there is, in bytes.
+    pub fn size(&self) -> u64 {
+        self.layout.low + self.layout.high
+    }
+
     /// Host memory that the guest's RAM occupies at the moment, in bytes.
     pub fn resident(&self) -> u64 {
         let page = rustix::param::page_size();

@@ -9,6 +9,7 @@ fn counters(uptime: f64, busy: f64, read: u64) -> Counters {
         uptime: Duration::from_secs_f64(uptime),
         cpu_time: Duration::from_secs_f64(busy),
         resident: 300 << 20,
+        guest: Some(200 << 20),
         drives: vec![
             Transferred { inward: read, outward: 0 },
             Transferred { inward: 0, outward: 2 * read },
@@ -124,6 +125,10 @@ fn statistics_of_a_machine_are_understood() {
         uptime: Duration::from_secs(4),
         vcpu_time: vec![Duration::from_secs(1), Duration::from_secs(2)],
         resident: 7,
+        balloon: vmm_core::machine::BalloonFigures {
+            inflated: 0,
+            memory: Some(vmm_core::machine::GuestMemory { total: 9, free: 1, available: 4 }),
+        },
         disks: vec![vmm_core::machine::DiskStatistics {
             read_bytes: 1,
             written_bytes: 2,
@@ -134,6 +139,7 @@ fn statistics_of_a_machine_are_understood() {
     };
     let counters = Counters::from(&statistics);
     assert_eq!(counters.cpu_time, Duration::from_secs(3));
+    assert_eq!((counters.resident, counters.guest), (7, Some(5)));
     assert_eq!(counters.drives, [Transferred { inward: 1, outward: 2 }]);
 }
 
@@ -151,6 +157,7 @@ fn any_counters() -> impl Strategy<Value = Counters> {
             uptime: Duration::from_millis(uptime),
             cpu_time: Duration::from_millis(busy.into()),
             resident,
+            guest: None,
             drives,
             network,
         })

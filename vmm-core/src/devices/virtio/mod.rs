@@ -32,6 +32,7 @@
 //! `pci` is the function with its BAR, `registers` the common configuration structure, `signals`
 //! the interrupts, `worker` the threads, `queue` and `chain` what devices see of a virtqueue.
 
+pub mod balloon;
 pub mod blk;
 mod chain;
 mod device;
