@@ -10,6 +10,7 @@ use adw::prelude::*;
 use relm4::prelude::*;
 use support::{again_in_high_contrast, pause, pictures, wait};
 use ui::backend::{Backend, Failure, Problem, VmId};
+use ui::display::{DisplayView, PointerMode};
 use ui::fake::{FakeBackend, definition};
 use ui::machines::{Machines, Status, Vm};
 use ui::window::{VmAction, WinAction, Window, WindowInput};
@@ -79,6 +80,12 @@ impl Drop for Stage {
     fn drop(&mut self) {
         self.root().destroy();
     }
+}
+
+/// The display in `widget`.
+fn display(widget: &gtk::Widget) -> Option<DisplayView> {
+    let children = std::iter::successors(widget.first_child(), |child| child.next_sibling());
+    widget.downcast_ref().cloned().or_else(|| children.into_iter().find_map(|c| display(&c)))
 }
 
 fn problems() -> Vec<Problem> {
@@ -169,8 +176,15 @@ async fn a_machine_lives_by_its_actions() {
     wait(|| vm.status() == Status::Running).await;
     stage.act(VmAction::Delete).await;
     assert_eq!(stage.machines.all().len(), 1, "a running machine stays");
+    let machine = backend.machine(&id).unwrap();
+    machine.tell(Event::Tablet(true));
+    let view = display(stage.root().upcast_ref()).unwrap();
+    assert_eq!(view.pointer_mode(), PointerMode::Relative);
+    wait(|| vm.tablet()).await;
+    assert_eq!(view.pointer_mode(), PointerMode::Absolute);
     stage.act(VmAction::Reboot).await;
     wait(|| vm.status() == Status::Running).await;
+    assert_eq!(view.pointer_mode(), PointerMode::Relative, "the new guest has no driver yet");
     let machine = backend.machine(&id).unwrap();
     assert_eq!(machine.received(), [Command::Start], "it is another one, started again");
     stage.act(VmAction::ShutDown).await;

@@ -12,6 +12,7 @@ use gtk::glib;
 use vmm_core::machine::SerialStart;
 
 pub use self::screen::ScreenPage;
+pub(crate) use self::screen::bind_pointer;
 pub use self::send_keys::send_keys_menu;
 use crate::console::ConsoleView;
 use crate::machines::{Machines, Status, Vm};

@@ -4,7 +4,7 @@ use adw::prelude::*;
 use gettextrs::gettext;
 use gtk::{gdk, glib};
 
-use crate::display::{DisplayPage, PointerMode, SendKeys};
+use crate::display::{DisplayPage, DisplayView, PointerMode, SendKeys};
 use crate::machines::{Status, Vm};
 use crate::preferences::Preferences;
 
@@ -81,16 +81,7 @@ impl ScreenPage {
                 display.view().detach();
             }
         });
-        let display = self.display.downgrade();
-        let follow_pointer = move |vm: &Vm| {
-            if let Some(display) = display.upgrade() {
-                let by_place = vm.tablet();
-                let mode = if by_place { PointerMode::Absolute } else { PointerMode::Relative };
-                display.view().set_pointer_mode(mode);
-            }
-        };
-        follow_pointer(vm);
-        vm.connect_tablet_notify(follow_pointer);
+        bind_pointer(vm, &self.display.view());
         let refresh = {
             let (stack, off) = (self.stack.downgrade(), self.off.downgrade());
             let (start, display) = (self.start.downgrade(), self.display.downgrade());
@@ -115,6 +106,16 @@ impl ScreenPage {
         vm.connect_status_notify(refresh.clone());
         vm.connect_name_notify(refresh);
     }
+}
+
+/// Has a display follow the pointer as the guest does.
+pub(crate) fn bind_pointer(vm: &Vm, view: &DisplayView) {
+    vm.bind_property("tablet", view, "pointer-mode")
+        .transform_to(|_, by_place: bool| {
+            Some(if by_place { PointerMode::Absolute } else { PointerMode::Relative })
+        })
+        .sync_create()
+        .build();
 }
 
 fn title(vm: &Vm) -> String {

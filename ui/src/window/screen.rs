@@ -10,6 +10,7 @@ use crate::backend::Failure;
 use crate::display::{DisplayPage, screenshot};
 use crate::machines::Vm;
 use crate::preferences::Preferences;
+use crate::vm_page::bind_pointer;
 
 impl Window {
     /// The chosen machine's screen on the whole monitor, or no longer.
@@ -85,6 +86,7 @@ pub(super) fn open_own_window(vm: &Vm, application: Option<&gtk::Application>) {
     let display = DisplayPage::new();
     Preferences::shared().bind_display(&display.view());
     display.view().attach(running.display(), running.commands());
+    bind_pointer(vm, &display.view());
     let toolbar = adw::ToolbarView::builder().content(&display).build();
     toolbar.add_top_bar(&adw::HeaderBar::new());
     let window = adw::Window::builder()
