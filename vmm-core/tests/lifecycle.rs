@@ -73,6 +73,7 @@ fn machine(kernel: PathBuf, cpus: u32) -> Machine {
         drives: Vec::new(),
         boot_first: None,
         network: None,
+        agent: None,
         log: None,
     })
     .unwrap()

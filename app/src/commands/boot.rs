@@ -72,6 +72,10 @@ pub(crate) struct Boot {
     #[arg(overrides_with = "net")]
     net: Net,
 
+    /// Socket at which programs reach the guest's agent; made for the time of the run
+    #[arg(long, value_name = "FILE")]
+    agent: Option<PathBuf>,
+
     /// File that messages of the firmware are appended to
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
@@ -150,6 +154,7 @@ impl Boot {
             drives,
             boot_first,
             network: self.net.config(),
+            agent: self.agent,
             log: self.log,
         };
         Ok((config, optical))

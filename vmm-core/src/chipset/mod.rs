@@ -18,6 +18,8 @@ pub const NETWORK: crate::pci::Slot = crate::pci::Slot::new(3, 0);
 pub const TABLET: crate::pci::Slot = crate::pci::Slot::new(4, 0);
 /// The memory balloon's slot.
 pub const BALLOON: crate::pci::Slot = crate::pci::Slot::new(5, 0);
+/// The slot of the console, which has the channel to the guest's agent.
+pub const CONSOLE: crate::pci::Slot = crate::pci::Slot::new(6, 0);
 /// The slot of the first drive that is a virtio disk; the others follow by their indices.
 const FIRST_VIRTIO_DISK: u8 = 0x10;
 /// The slot of drive `index` of the machine, below [`MAX_DRIVES`](crate::machine::MAX_DRIVES),

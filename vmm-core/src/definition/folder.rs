@@ -8,6 +8,8 @@ pub(super) const DEFINITION: &str = "machine.toml";
 pub(super) const VARIABLES: &str = "VARS.fd";
 /// What the firmware and the machine had to say.
 pub const LOG: &str = "berth.log";
+/// Where the guest's agent is reached, in the machine's runtime folder.
+pub(super) const AGENT: &str = "agent.sock";
 /// Locked while the machine runs.
 pub(super) const LOCK: &str = "lock";
 /// In the store: locked while it changes.

@@ -274,8 +274,9 @@ impl Definition {
         }
     }
 
-    /// The machine to build, with the files that belong to it in `folder`.
-    pub(super) fn machine_config(&self, folder: &Path) -> MachineConfig {
+    /// The machine to build, with the files that belong to it in `folder`, and what is there only
+    /// while it runs in `runtime`, if there is a place for that.
+    pub(super) fn machine_config(&self, folder: &Path, runtime: Option<&Path>) -> MachineConfig {
         let drive = |drive: &Drive| match drive {
             Drive::Disk { file, format, read_only, bus } => DriveConfig::Disk {
                 path: folder.join(file),
@@ -301,6 +302,7 @@ impl Definition {
             drives: self.drives.iter().map(drive).collect(),
             boot_first: self.boot_first,
             network: self.network.as_ref().and_then(Network::config),
+            agent: runtime.map(|folder| folder.join(super::folder::AGENT)),
             log: Some(folder.join(super::folder::LOG)),
         }
     }
@@ -382,12 +384,14 @@ mod tests {
         let mut definition = definition();
         definition.drives =
             vec![disk("disk.qcow2"), Drive::Optical { file: Some("/iso/a.iso".into()) }];
-        let config = definition.machine_config(Path::new("/vms/test"));
+        let config =
+            definition.machine_config(Path::new("/vms/test"), Some(Path::new("/run/test")));
         let DriveConfig::Disk { path, format: Some(Format::Qcow2), .. } = &config.drives[0] else {
             panic!("the first drive is a disk");
         };
         assert_eq!(path, Path::new("/vms/test/disk.qcow2"));
         assert_eq!(config.drives[1], DriveConfig::Optical { medium: Some("/iso/a.iso".into()) });
         assert_eq!(config.boot, Boot::Uefi { variables: Some("/vms/test/VARS.fd".into()) });
+        assert_eq!(config.agent, Some("/run/test/agent.sock".into()));
     }
 }

@@ -50,7 +50,16 @@ impl Vm {
 
     /// The machine to build.
     pub fn machine_config(&self) -> MachineConfig {
-        self.definition.machine_config(&self.folder)
+        self.definition.machine_config(&self.folder, self.runtime_folder().as_deref())
+    }
+
+    /// The folder for what is there only while the machine runs: a folder of its name in
+    /// `$XDG_RUNTIME_DIR/berth`. It need not exist. `None` when the user's session has no such
+    /// place.
+    pub fn runtime_folder(&self) -> Option<PathBuf> {
+        let session = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+        let session = session.filter(|folder| folder.is_absolute())?;
+        Some(session.join("berth").join(self.folder.file_name()?))
     }
 
     /// Keeps others from running, changing or deleting the machine until the lock is dropped.

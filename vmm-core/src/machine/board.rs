@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_channel::Sender;
 
+use super::agent::{self, SocketFile};
 use super::config::{Boot, MachineConfig};
 use super::drives::Drives;
 use super::error::MachineError;
@@ -79,6 +80,7 @@ pub(super) struct Board {
     start: Start,
     drives: Drives,
     cable: Option<Arc<Cable>>,
+    _agent: Option<SocketFile>,
     tablet: Arc<VirtioPci<Tablet>>,
     balloon: Arc<VirtioPci<Balloon>>,
     vm: Arc<Vm>,
@@ -158,6 +160,19 @@ impl Board {
         let tablet = virtio.add(tablet(orders)?, chipset::TABLET)?;
         let balloon = Balloon::new().map_err(MachineError::System)?;
         let balloon = virtio.add(balloon, chipset::BALLOON)?;
+        let mut agent = None;
+        if let Some(path) = &config.agent {
+            match agent::console(path) {
+                Ok((console, file)) => {
+                    virtio.add(console, chipset::CONSOLE)?;
+                    agent = Some(file);
+                }
+                Err(error) => warn(
+                    orders,
+                    format!("The guest's agent cannot be reached at {}: {error}.", path.display()),
+                ),
+            }
+        }
         let mut cable = None;
         if let Some(config) = &config.network {
             let card = virtio.add(network::card(config, orders)?, chipset::NETWORK)?;
@@ -252,6 +267,7 @@ impl Board {
             start,
             drives,
             cable,
+            _agent: agent,
             tablet,
             balloon,
             vm,
@@ -407,6 +423,10 @@ impl VirtioFunctions<'_> {
         self.resumable.push(function.clone());
         Ok(function)
     }
+}
+
+fn warn(orders: &Sender<Order>, text: String) {
+    let _ = orders.try_send(Order::Warning(text));
 }
 
 fn tablet(orders: &Sender<Order>) -> Result<Tablet, MachineError> {

@@ -37,6 +37,9 @@ pub struct MachineConfig {
     pub boot_first: Option<usize>,
     /// The network card, if there is one.
     pub network: Option<NetworkConfig>,
+    /// Where programs reach the guest's agent: a Unix socket, made for as long as the machine is
+    /// there. One that cannot be made is only warned of.
+    pub agent: Option<PathBuf>,
     /// File that the firmware's debug output and the machine's own messages are appended to.
     pub log: Option<PathBuf>,
 }

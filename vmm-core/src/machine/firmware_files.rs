@@ -144,6 +144,7 @@ mod tests {
             ],
             boot_first: None,
             network: None,
+            agent: None,
             log: None,
         };
         let order = |config: &_| String::from_utf8(boot_order(&drive_order(config))).unwrap();

@@ -4,6 +4,7 @@
 //! come out over `async-channel`; the screen and the serial port have interfaces of their own.
 //! Dropping it stops the guest and gives everything back.
 
+mod agent;
 mod board;
 mod config;
 mod drives;
@@ -60,6 +61,7 @@ use crate::thread;
 ///     drives: Vec::new(),
 ///     boot_first: None,
 ///     network: None,
+///     agent: None,
 ///     log: None,
 /// })?;
 /// let events = machine.subscribe();

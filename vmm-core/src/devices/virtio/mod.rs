@@ -35,6 +35,7 @@
 pub mod balloon;
 pub mod blk;
 mod chain;
+pub mod console;
 mod device;
 pub mod input;
 pub mod net;
