@@ -31,6 +31,12 @@ fn bz_image_with_two_cpus() {
     boots("kernel-bzimage-2", "vmlinuz", "2");
 }
 
+/// Many more than the host has.
+#[test]
+fn bz_image_with_sixteen_cpus() {
+    boots("kernel-bzimage-16", "vmlinuz", "16");
+}
+
 #[test]
 fn pvh_with_one_cpu() {
     boots("kernel-pvh-1", "vmlinux", "1");

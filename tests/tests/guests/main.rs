@@ -16,6 +16,7 @@ mod system;
 mod terminal;
 mod variables;
 mod virtio_blk;
+mod virtio_devices;
 mod virtio_rng;
 
 use std::time::Duration;
