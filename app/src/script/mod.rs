@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use regex::Regex;
 use regex::bytes::Regex as BytesRegex;
+use vmm_core::units::Bytes;
 
 use keys::Stroke;
 pub(crate) use runner::{Connections, Progress, Runner, ScriptError};
@@ -79,6 +80,8 @@ pub(crate) enum Action {
     Point(u16, u16),
     /// Press the mouse's left button and let go of it.
     Click,
+    /// Let the guest give up so much memory.
+    Balloon(Bytes),
     /// Take a picture of the screen.
     Screenshot(PathBuf),
     /// Put this medium into the optical drive, or take it out.

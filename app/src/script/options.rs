@@ -10,6 +10,7 @@ use clap::builder::{TypedValueParser, ValueParser};
 use clap::{Arg, ArgAction, ArgMatches, Args, FromArgMatches};
 
 use vmm_core::devices::virtio::input::AXIS_END;
+use vmm_core::units::Bytes;
 
 use super::{Action, Color, Condition, Script, Step, keys};
 
@@ -116,6 +117,16 @@ fn options() -> Vec<Option_> {
             None,
             text(|_| Ok(Item::Action(Action::Click))),
             "Click with the left button where the pointer is",
+        ),
+        (
+            "balloon",
+            Some("SIZE"),
+            text(|text| {
+                let memory: Bytes = text.parse().map_err(|error| format!("{error}"))?;
+                Ok(Item::Action(Action::Balloon(memory)))
+            }),
+            "Have the guest give up so much of its memory, 0 for none; for guests that have a driver \
+             for the virtio balloon",
         ),
         (
             "screenshot",
@@ -304,6 +315,7 @@ mod tests {
             Action::Type(_) => "type",
             Action::Point(..) => "point",
             Action::Click => "click",
+            Action::Balloon(_) => "balloon",
             Action::TypeSerial(_) => "serial",
             Action::Screenshot(_) => "shot",
             Action::ChangeMedium(Some(_)) => "insert",
@@ -367,6 +379,16 @@ mod tests {
     }
 
     #[test]
+    fn the_pointer_and_memory_take_part() {
+        assert_eq!(
+            outline(&["--wait", "1", "--point", "0,100", "--click", "--balloon", "1G"]),
+            ["1 s to pass: point click balloon"]
+        );
+        assert_eq!(place("0,100"), Ok((0, AXIS_END)));
+        assert_eq!(place(" 50 , 12.5 "), Ok((16384, 4096)));
+    }
+
+    #[test]
     fn bad_values_are_refused() {
         for arguments in [
             ["--timeout", "-1"],
@@ -378,6 +400,10 @@ mod tests {
             ["--until-color", "blue"],
             ["--until-color", "0000aa,101"],
             ["--until-color", "+000aa"],
+            ["--point", "50"],
+            ["--point", "101,0"],
+            ["--point", "-1,nan"],
+            ["--balloon", "lots"],
         ] {
             assert!(Test::try_parse_from(["test", arguments[0], arguments[1]]).is_err());
         }

@@ -18,6 +18,9 @@ const ALLOCATED: u64 = 1024 * MIB;
 /// How long the host may wait for memory that the guest has freed.
 const RETURN: Duration = Duration::from_secs(10);
 
+/// How long the balloon may take in the lab.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Memory that process `id` takes, in bytes.
 fn resident(id: u32) -> u64 {
     let path = format!("/proc/{id}/status");
@@ -36,7 +39,9 @@ fn the_tablet_points_the_agent_answers_and_freed_memory_returns() {
         Debian::boot_by("virtio-devices", &disk, "virtio")
             // Some of it above 4 GiB: Linux gives free memory back zone by zone.
             .args(["--memory", "3G", "--until-serial", "ready to point"])
-            .args(["--point", "25,75", "--click", "--until-off"])
+            .args(["--point", "25,75", "--click"])
+            .args(["--until-serial", "ready to give", "--balloon", "256M"])
+            .args(["--until-serial", "ready to take", "--balloon", "0", "--until-off"])
             .arg("--agent")
             .arg(&agent_socket)
             .start(),
@@ -44,6 +49,7 @@ fn the_tablet_points_the_agent_answers_and_freed_memory_returns() {
     tablet(&mut debian);
     agent(&mut debian, &agent_socket);
     memory(&mut debian);
+    balloon(&mut debian);
     debian.power_off().expect_success();
     assert!(!agent_socket.exists(), "the socket is left behind");
 }
@@ -113,4 +119,20 @@ fn memory(debian: &mut Debian) {
         sleep(Duration::from_millis(200));
     }
     println!("{} MiB came back in {:?}", ALLOCATED / MIB, start.elapsed());
+}
+
+fn balloon(debian: &mut Debian) {
+    // Its driver counts what it has given up, in pages.
+    let inflated = |debian: &mut Debian| {
+        let count = |name: &str| format!("$(awk '/^balloon_{name} / {{ print $2 }}' /proc/vmstat)");
+        let pages = debian.run(&format!("echo $(({} - {}))", count("inflate"), count("deflate")));
+        pages.parse::<u64>().expect("a number of pages") * 4096
+    };
+    for (order, goal) in [("give", 256 * MIB), ("take", 0)] {
+        debian.run(&format!("echo ready to $(echo {order})"));
+        let start = Instant::now();
+        while inflated(debian) != goal {
+            assert!(start.elapsed() < PATIENCE, "the balloon holds {}", inflated(debian));
+        }
+    }
 }
