@@ -51,13 +51,22 @@ impl Starting {
 
     fn finish(mut self) -> Guest {
         self.running.expect(Debian::PROMPT);
-        Guest { debian: Debian::at_prompt(self.running), _scratch: self.scratch }
+        let mut debian = Debian::at_prompt(self.running);
+        // The guest names disks in the order in which they answer it.
+        let mut device = |mebibytes: usize| {
+            let sectors = mebibytes * 2048;
+            debian.run(&format!("cd /sys/block; grep -lx {sectors} sd*/size | cut -d/ -f1"))
+        };
+        let (raw, qcow2) = (device(RAW), device(QCOW2));
+        Guest { debian, raw, qcow2, _scratch: self.scratch }
     }
 }
 
-/// A guest with a raw disk `sdb` and a qcow2 disk `sdc`.
+/// A guest with two disks to measure, and their names.
 struct Guest {
     debian: Debian,
+    raw: String,
+    qcow2: String,
     // Removed after the machine has ended.
     _scratch: tempfile::TempDir,
 }
@@ -101,8 +110,9 @@ fn main() {
     let (mut berth, mut peer) = (berth.finish(), peer.finish());
     for guest in [&mut berth, &mut peer] {
         // Memory for the image, and programs read from the system's disk.
-        guest.write("sdb", 0);
-        guest.read("sdb", 0);
+        let raw = guest.raw.clone();
+        guest.write(&raw, 0);
+        guest.read(&raw, 0);
     }
     for (turn, side) in bench.turns().enumerate() {
         let guest = match side {
@@ -111,11 +121,12 @@ fn main() {
         };
         // Both meet the same part of their images in the same round.
         let at = turn / 2 * SPAN;
-        raw_write.add(side, guest.write("sdb", 0));
-        raw_read.add(side, guest.read("sdb", 0));
-        allocate.add(side, guest.write("sdc", at));
-        write.add(side, guest.write("sdc", at));
-        read.add(side, guest.read("sdc", at));
+        let (raw, qcow2) = (guest.raw.clone(), guest.qcow2.clone());
+        raw_write.add(side, guest.write(&raw, 0));
+        raw_read.add(side, guest.read(&raw, 0));
+        allocate.add(side, guest.write(&qcow2, at));
+        write.add(side, guest.write(&qcow2, at));
+        read.add(side, guest.read(&qcow2, at));
     }
     bench.finish(&[raw_write, raw_read, allocate, write, read]);
 }

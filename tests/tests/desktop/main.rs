@@ -6,5 +6,6 @@ mod crash;
 mod dialogs;
 mod empty;
 mod guest;
+mod languages;
 mod machines;
 mod wizard;

@@ -128,9 +128,7 @@ speed = 5 # from the future
     fn a_network_card_comes_and_goes() {
         assert_eq!(read_text(SAMPLE).unwrap().network, None, "an old machine gets a card");
         let text = rewritten(SAMPLE, |definition| definition.network = Some(Network::new()));
-        assert!(
-            text.contains("\n[network]\nenabled = true\nmac = \"02:") || text.contains("mac = ")
-        );
+        assert!(text.contains("\n[network]\nenabled = true\nmac = \""), "{text}");
         assert!(text.contains("[other]\nkey"), "{text}");
 
         let text = format!("{SAMPLE}{NETWORKED}");
@@ -160,7 +158,7 @@ speed = 5 # from the future
         });
         assert!(more.contains("\"udp:53:53\"") && more.contains("speed = 5"), "{more}");
         let none = rewritten(&text, |definition| definition.network = None);
-        assert!(!none.contains("speed"), "{none}");
+        assert_eq!(none, SAMPLE);
     }
 
     #[test]
