@@ -221,6 +221,13 @@ impl VirtQueue {
         ring.open && ring.queue.enable_notification(&*self.ram).unwrap_or(false)
     }
 
+    /// As [`Self::pop`]; when there is none, the guest was asked to ring for the next.
+    pub fn pop_or_listen(&self) -> Option<Chain> {
+        // What was offered in the meantime can be there only once: a queue that gives nothing
+        // although there is something is broken or dead.
+        self.pop().or_else(|| if self.enable_notifications() { self.pop() } else { None })
+    }
+
     /// Hands `each` all chains that the driver offers, then notifies the driver of what was
     /// completed, and asks it to ring again. Stops early when the guest offers more and more, so
     /// that others get their turn, and sees to it that the queue is served again.

@@ -104,12 +104,7 @@ impl Carrier {
         queue.disable_notifications();
         while self.control.lock().has_more(&connected) && left > 0 {
             left -= 1;
-            let Some(mut chain) = queue.pop() else {
-                if queue.enable_notifications() {
-                    continue;
-                }
-                break;
-            };
+            let Some(mut chain) = queue.pop_or_listen() else { break };
             // A buffer too short for the longest message is of no use.
             if chain.writable_len() as usize >= MESSAGE_LEN + super::MAX_NAME
                 && let Some(message) = self.control.lock().next(&self.names, &connected)
@@ -226,8 +221,8 @@ impl Carrier {
                 }
                 continue;
             }
-            line.sending = queue.pop();
-            if line.sending.is_none() && !queue.enable_notifications() {
+            line.sending = queue.pop_or_listen();
+            if line.sending.is_none() {
                 break;
             }
         }
@@ -250,10 +245,7 @@ impl Carrier {
             if !self.control.lock().guest_open(index) {
                 break;
             }
-            let Some(mut chain) = queue.pop() else {
-                if queue.enable_notifications() {
-                    continue;
-                }
+            let Some(mut chain) = queue.pop_or_listen() else {
                 line.stalled = true;
                 break;
             };

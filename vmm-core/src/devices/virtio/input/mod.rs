@@ -189,14 +189,7 @@ impl Reporter {
                 break;
             }
             left -= 1;
-            let Some(mut chain) = queue.pop() else {
-                // A queue that gives nothing although there is something is broken or dead, and
-                // then `left` ends it.
-                if queue.enable_notifications() {
-                    continue;
-                }
-                break;
-            };
+            let Some(mut chain) = queue.pop_or_listen() else { break };
             if chain.writable_len() as usize >= EVENT_LEN
                 && let Some(event) = self.core.inner.lock().track.next()
             {
