@@ -18,8 +18,6 @@ const QUESTION: u64 = 0;
 const NUMBER_LEN: usize = 4;
 /// Page numbers taken of a chain. Drivers give 256 at a time; pages beyond merely keep their memory.
 const MAX_NUMBERS: usize = 1024;
-/// The longest stretch of guest memory that is given back at once.
-const LONGEST: u32 = 1 << 30;
 
 pub(super) struct Keeper {
     core: Arc<Core>,
@@ -47,27 +45,17 @@ impl Keeper {
     fn inflate(&self, chain: &mut Chain) {
         let mut bytes = [0; NUMBER_LEN * MAX_NUMBERS];
         let len = chain.read(&self.ram, &mut bytes);
-        let mut stretch: Option<Segment> = None;
-        for number in bytes[..len].chunks_exact(NUMBER_LEN) {
-            let number = number.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte));
-            let address = GuestAddress(number * PAGE);
-            match &mut stretch {
-                Some(stretch)
-                    if stretch.len < LONGEST
-                        && stretch.address.0 + u64::from(stretch.len) == address.0 =>
-                {
-                    stretch.len += PAGE as u32;
-                }
-                _ => {
-                    let next = Segment { address, len: PAGE as u32 };
-                    if let Some(whole) = stretch.replace(next) {
-                        discard(&self.ram, whole);
-                    }
-                }
-            }
-        }
-        if let Some(rest) = stretch {
-            discard(&self.ram, rest);
+        let number =
+            |bytes: &[u8]| bytes.iter().rev().fold(0, |n: u64, byte| n << 8 | u64::from(*byte));
+        // Linux gives them in falling order: one call for each stretch, not for each page, of which
+        // every one would make all vCPUs forget what they know of memory.
+        let mut numbers: Vec<u64> = bytes[..len].chunks_exact(NUMBER_LEN).map(number).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        for stretch in numbers.chunk_by(|before, after| before + 1 == *after) {
+            // At most `MAX_NUMBERS` pages.
+            let len = stretch.len() as u32 * PAGE as u32;
+            discard(&self.ram, Segment { address: GuestAddress(stretch[0] * PAGE), len });
         }
     }
 
