@@ -28,6 +28,8 @@ enum Flow {
 /// The host's end of a port.
 struct Line {
     socket: Arc<UnixListener>,
+    /// Whether it takes a connection.
+    listening: bool,
     client: Option<UnixStream>,
     /// What is waited for on the client's connection.
     watched: Interest,
@@ -82,6 +84,7 @@ impl Carrier {
     ) -> Self {
         let line = |socket: &Arc<UnixListener>| Line {
             socket: socket.clone(),
+            listening: false,
             client: None,
             watched: Interest::NONE,
             sending: None,
@@ -116,6 +119,20 @@ impl Carrier {
         queue.notify();
     }
 
+    /// Takes connections where nobody is connected, once the driver has heard of the end of the
+    /// last one: it must not take the next one for the same.
+    fn listen(&mut self, events: &Events) -> io::Result<()> {
+        for (index, line) in self.lines.iter_mut().enumerate() {
+            let wanted = line.client.is_none() && !self.control.lock().told_open(index);
+            if wanted != line.listening {
+                let interest = if wanted { Interest::READ } else { Interest::NONE };
+                events.change(&*line.socket, socket_token(index), interest)?;
+                line.listening = wanted;
+            }
+        }
+        Ok(())
+    }
+
     /// Takes what the driver says about ports.
     fn hear(&mut self, events: &Events) -> io::Result<()> {
         if let Some(queue) = self.queue(CONTROL_OUT) {
@@ -128,13 +145,14 @@ impl Carrier {
             });
         }
         self.tell();
+        self.listen(events)?;
         (0..self.lines.len()).try_for_each(|index| self.receive(index, events))
     }
 
     /// Somebody connects to the socket of a port. Others wait until that one is gone.
     fn accept(&mut self, index: usize, events: &Events) -> io::Result<()> {
         let line = &mut self.lines[index];
-        if line.client.is_some() {
+        if !line.listening {
             return Ok(());
         }
         let client = match line.socket.accept() {
@@ -143,14 +161,15 @@ impl Carrier {
             Err(error) => {
                 // Out of descriptors, say: not to be tried again and again.
                 tracing::warn!("nobody can connect to “{}”: {error}", self.names[index]);
+                line.listening = false;
                 return events.change(&*line.socket, socket_token(index), Interest::NONE);
             }
         };
         client.set_nonblocking(true)?;
         events.watch(&client, client_token(index), Interest::NONE)?;
-        events.change(&*line.socket, socket_token(index), Interest::NONE)?;
         (line.client, line.watched, line.stalled) = (Some(client), Interest::NONE, false);
         self.tell();
+        self.listen(events)?;
         self.receive(index, events)
     }
 
@@ -159,10 +178,10 @@ impl Carrier {
         let line = &mut self.lines[index];
         if let Some(client) = line.client.take() {
             events.forget(&client)?;
-            events.change(&*line.socket, socket_token(index), Interest::READ)?;
         }
         line.outgoing.clear();
         self.tell();
+        self.listen(events)?;
         // What the guest has on its way goes nowhere.
         self.send(index, events)
     }
@@ -282,7 +301,10 @@ impl Carrier {
 
     fn rung(&mut self, index: usize, events: &Events) -> io::Result<()> {
         match index {
-            CONTROL_IN => self.tell(),
+            CONTROL_IN => {
+                self.tell();
+                self.listen(events)?;
+            }
             CONTROL_OUT => self.hear(events)?,
             FIRST_PORT.. if index.is_multiple_of(2) => {
                 self.receive((index - FIRST_PORT) / 2, events)?;
@@ -329,9 +351,9 @@ fn client_token(index: usize) -> u64 {
 impl Worker for Carrier {
     fn start(&mut self, events: &Events) -> io::Result<()> {
         for (index, line) in self.lines.iter().enumerate() {
-            events.watch(&*line.socket, socket_token(index), Interest::READ)?;
+            events.watch(&*line.socket, socket_token(index), Interest::NONE)?;
         }
-        Ok(())
+        self.listen(events)
     }
 
     fn queue_rung(&mut self, index: usize, events: &Events) {

@@ -108,6 +108,12 @@ impl Control {
         self.0.ready && self.0.ports.iter().zip(connected).any(more)
     }
 
+    /// Whether the driver believes that somebody of the host is connected to port `index` (counted
+    /// without port 0).
+    pub(super) fn told_open(&self, index: usize) -> bool {
+        self.0.ports.get(index).is_some_and(|port| port.told_open)
+    }
+
     /// Whether somebody in the guest has opened port `index` (counted without port 0).
     pub(super) fn guest_open(&self, index: usize) -> bool {
         self.0.ports.get(index).is_some_and(|port| port.guest_open)

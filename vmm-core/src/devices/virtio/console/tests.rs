@@ -130,6 +130,8 @@ fn both_ends_talk() {
     let mut next = connect(&address);
     next.write_all(b"next").unwrap();
     drop(client);
+    // However long the guest takes, it hears of both.
+    std::thread::sleep(Duration::from_millis(50));
     assert_eq!(hear(&rig), (1, 6, 0, vec![]));
     assert_eq!(hear(&rig), (1, 6, 1, vec![]));
     assert_eq!(receive(&rig, 64), b"next");
