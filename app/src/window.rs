@@ -28,6 +28,7 @@ fn main() -> ExitCode {
 fn show() -> Result<(), Box<dyn std::error::Error>> {
     leave_gpu_alone();
     translations::set_up();
+    let backend = LocalBackend::new(Store::open(Store::default_root()?));
     if gtk::init().is_err() {
         return Err("there is no display to show a window on; `berth --help` tells what works on \
                     a terminal"
@@ -35,9 +36,7 @@ fn show() -> Result<(), Box<dyn std::error::Error>> {
     }
     let files = std::env::args_os().skip(1).map(PathBuf::from);
     let files: Vec<_> = files.map(std::path::absolute).collect::<Result<_, _>>()?;
-    let store = Store::open(Store::default_root()?);
-    store.recover();
-    let backend = move || Rc::new(LocalBackend::new(store)) as Rc<dyn ui::backend::Backend>;
+    let backend = move || Rc::new(backend) as Rc<dyn ui::backend::Backend>;
     if !ui::application::run(&files, backend) {
         return Err("the window could not be shown".into());
     }

@@ -8,6 +8,7 @@ mod host;
 mod media;
 mod running;
 
+use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
 use std::error::Error as StdError;
 use std::io::{Read, Seek, SeekFrom};
@@ -24,7 +25,7 @@ use ui::backend::{
 };
 use vmm_core::block::create::{Preallocation, create_qcow2, grow};
 use vmm_core::block::{Format, info};
-use vmm_core::definition::{Definition, DefinitionError, Discarded, Name, Store, Vm};
+use vmm_core::definition::{Definition, DefinitionError, Discarded, Entry, Name, Store, Vm};
 use vmm_core::machine::Machine;
 use vmm_core::units::Bytes;
 
@@ -39,12 +40,22 @@ pub(crate) struct LocalBackend {
     /// Machines that can still be brought back. A folder's name can be used again meanwhile: the
     /// one discarded first is decided on first.
     discarded: Arc<Mutex<HashMap<VmId, VecDeque<Discarded>>>>,
+    /// The first list, until it is asked for.
+    first: Cell<Option<gio::JoinHandle<Result<Vec<Listed>, Failure>>>>,
 }
 
 impl LocalBackend {
-    /// The machines in `store`.
+    /// The machines in `store`, which are looked for from now on: what a program must load before
+    /// it can show anything takes as long.
     pub(crate) fn new(store: Store) -> Self {
-        Self { store, discarded: Arc::default() }
+        let first = gio::spawn_blocking({
+            let store = store.clone();
+            move || {
+                store.recover();
+                list(&store)
+            }
+        });
+        Self { store, discarded: Arc::default(), first: Cell::new(Some(first)) }
     }
 
     /// The discarded machine that was in the folder `id`.
@@ -59,13 +70,19 @@ impl LocalBackend {
         work: impl FnOnce(&Store) -> Result<T, Failure> + Send + 'static,
     ) -> Task<Result<T, Failure>> {
         let store = self.store.clone();
-        let task = gio::spawn_blocking(move || work(&store));
-        Box::pin(async {
-            task.await.unwrap_or_else(|_| {
-                Err(Failure::new(gettext("Berth met a defect of its own; please report it.")))
-            })
-        })
+        awaited(gio::spawn_blocking(move || work(&store)))
     }
+}
+
+/// What a worker thread comes to.
+fn awaited<T: Send + 'static>(
+    task: gio::JoinHandle<Result<T, Failure>>,
+) -> Task<Result<T, Failure>> {
+    Box::pin(async {
+        task.await.unwrap_or_else(|_| {
+            Err(Failure::new(gettext("Berth met a defect of its own; please report it.")))
+        })
+    })
 }
 
 impl Backend for LocalBackend {
@@ -79,22 +96,10 @@ impl Backend for LocalBackend {
     }
 
     fn list(&self) -> Task<Result<Vec<Listed>, Failure>> {
-        self.work(|store| {
-            let entries = store.list().map_err(failure)?;
-            let root = store.root();
-            Ok(entries
-                .into_iter()
-                .map(|entry| match entry.vm {
-                    Ok(vm) => listed(&vm),
-                    Err(error) => Listed {
-                        folder: root.join(&entry.folder),
-                        id: VmId(entry.folder),
-                        definition: Err(failure(error)),
-                        elsewhere: false,
-                    },
-                })
-                .collect())
-        })
+        match self.first.take() {
+            Some(first) => awaited(first),
+            None => self.work(list),
+        }
     }
 
     fn inspect(&self, file: PathBuf) -> Task<Result<Inspected, Failure>> {
@@ -236,6 +241,21 @@ impl Backend for LocalBackend {
             Ok(String::from_utf8_lossy(&bytes).replace('\0', "\u{fffd}"))
         })
     }
+}
+
+/// Every machine in `store`.
+fn list(store: &Store) -> Result<Vec<Listed>, Failure> {
+    let entries = store.list().map_err(failure)?;
+    let listed = |entry: Entry| match entry.vm {
+        Ok(vm) => listed(&vm),
+        Err(error) => Listed {
+            folder: store.root().join(&entry.folder),
+            id: VmId(entry.folder),
+            definition: Err(failure(error)),
+            elsewhere: false,
+        },
+    };
+    Ok(entries.into_iter().map(listed).collect())
 }
 
 fn listed(vm: &Vm) -> Listed {
