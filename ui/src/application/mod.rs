@@ -17,6 +17,7 @@ use crate::backend::Backend;
 use crate::machines::{Machines, Vm};
 use crate::preferences::Preferences;
 use crate::window::{Window, WindowInput, WindowOutput};
+use crate::{console, display};
 
 /// The application's id.
 pub const APP_ID: &str = "io.github.berth_vm.Berth";
@@ -40,6 +41,7 @@ struct Instance {
 /// is running already, that one does it. `backend` is made at most once. Whether it went well.
 pub fn run(files: &[PathBuf], backend: impl FnOnce() -> Rc<dyn Backend> + 'static) -> bool {
     add_resources();
+    leave_gtk_theme_out();
     let application = adw::Application::builder()
         .application_id(APP_ID)
         .flags(gio::ApplicationFlags::HANDLES_OPEN)
@@ -50,6 +52,9 @@ pub fn run(files: &[PathBuf], backend: impl FnOnce() -> Rc<dyn Backend> + 'stati
         let instance = instance.clone();
         move |application| {
             Preferences::shared().follow_style();
+            // Before there is anything to be styled: all of it would be styled once more.
+            display::add_style();
+            console::add_style();
             let Some(backend) = backend.take() else { return };
             let made = Instance::new(application.clone(), Machines::new(backend()));
             watch_signals(&made);
@@ -186,6 +191,19 @@ fn watch_signals(instance: &Rc<Instance>) {
 const SIGHUP: i32 = 1;
 const SIGINT: i32 = 2;
 const SIGTERM: i32 = 15;
+
+/// Keeps GTK from reading its own theme, unless somebody asked for a theme by name: it would do so
+/// when its settings are first looked at, only for libadwaita to replace the theme at once. That
+/// is a tenth of the program's start. To be called after GTK has started, and before that.
+fn leave_gtk_theme_out() {
+    if std::env::var_os("GTK_THEME").is_none() {
+        // GTK's resources are there from the first look at any on, and what is added last is found
+        // first. Nothing is at the root.
+        let _ = gio::resources_get_info("/", gio::ResourceLookupFlags::NONE);
+        gio::resources_register_include!("theme.gresource")
+            .expect("the resources were compiled with the program");
+    }
+}
 
 /// Makes icons and style part of the program; GTK and libadwaita find them below the application's
 /// id.
