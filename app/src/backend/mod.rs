@@ -182,6 +182,23 @@ impl Backend for LocalBackend {
         self.work(move |store| store.purge(discarded?).map_err(failure))
     }
 
+    fn keep_disks(
+        &self,
+        id: &VmId,
+        place: PathBuf,
+        progress: Progress,
+    ) -> Task<Result<PathBuf, Failure>> {
+        let discarded = self.take_discarded(id);
+        let (id, shelf) = (id.clone(), self.discarded.clone());
+        self.work(move |store| {
+            let discarded = discarded?;
+            let mut report = |done: Bytes, total: Bytes| progress.report(done.0, total.0);
+            let kept = store.keep_disks(&discarded, &place, &mut report);
+            shelf.lock().entry(id).or_default().push_front(discarded);
+            kept.map_err(|error| cancelled_or(error, &progress))
+        })
+    }
+
     fn disk(&self, file: PathBuf, format: Format) -> Task<Result<DiskFacts, Failure>> {
         self.work(move |_| {
             let image = info::info(&file, Some(format)).map_err(failure)?;

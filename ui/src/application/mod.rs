@@ -92,7 +92,9 @@ impl Instance {
                     let Some(instance) = this.upgrade() else { return };
                     match output {
                         WindowOutput::Background => instance.hide(),
-                        WindowOutput::Quit => instance.application.quit(),
+                        WindowOutput::Quit => {
+                            glib::spawn_future_local(async move { instance.leave().await });
+                        }
                     }
                 });
             window.widget().set_application(Some(&application));
@@ -120,7 +122,7 @@ impl Instance {
             instance.machines.all_off().await;
             // Unless the window is back.
             if instance.background.borrow().is_some() {
-                instance.application.quit();
+                instance.leave().await;
             }
         });
     }
@@ -128,6 +130,12 @@ impl Instance {
     /// Guests shut down in order, then the program ends.
     async fn end(&self) {
         self.machines.shut_all_down(PATIENCE).await;
+        self.leave().await;
+    }
+
+    /// Ends the program, whose machines are off, with what was deleted gone for good.
+    async fn leave(&self) {
+        self.machines.purge_all().await;
         self.application.quit();
     }
 

@@ -45,6 +45,9 @@ impl Window {
             VmAction::Rename => rename(vm, self.machines.clone(), root, sender),
             VmAction::Clone => duplicate(vm, self.machines.clone(), root, sender),
             VmAction::Delete => self.delete(vm, sender),
+            VmAction::DeleteKeepingDisks => {
+                delete_keeping_disks(vm, self.machines.clone(), root, sender);
+            }
             VmAction::Log => show_log(vm, &self.machines, root, sender),
             VmAction::Folder => show_folder(&vm, root),
         }
@@ -136,7 +139,7 @@ impl Window {
             toasts.add_toast(toast);
             let result = match undone.recv().await {
                 Ok(true) => machines.restore(&id).await.map(|vm| input.emit(WindowInput::Show(vm))),
-                _ => machines.backend().purge(&id).await,
+                _ => machines.purge(&id).await,
             };
             if let Err(failure) = result {
                 let heading = gettext("“{name}” Was Not Deleted").replace("{name}", &name);
@@ -144,6 +147,42 @@ impl Window {
             }
         });
     }
+}
+
+/// Asks where the disks are to be kept, then deletes the rest.
+fn delete_keeping_disks(
+    vm: Vm,
+    machines: Machines,
+    root: &adw::ApplicationWindow,
+    sender: &ComponentSender<Window>,
+) {
+    let (root, input) = (root.clone(), sender.input_sender().clone());
+    glib::spawn_future_local(async move {
+        let name = vm.name();
+        let title = gettext("Where to Keep the Disks of “{name}”").replace("{name}", &name);
+        let dialog = gtk::FileDialog::builder()
+            .title(title)
+            .accept_label(gettext("_Delete and Keep Disks Here"))
+            .build();
+        // Cancelled: all stays as it is.
+        let Ok(place) = dialog.select_folder_future(Some(&root)).await else { return };
+        let Some(place) = place.path() else { return };
+        let heading = gettext("Keeping the Disks of “{name}”").replace("{name}", &name);
+        let progress = Progress::default();
+        let work = machines.delete_keeping_disks(&vm, place, progress.clone());
+        match with_progress(&root, &heading, progress, work).await {
+            Ok(folder) => {
+                let text = gettext("“{name}” deleted; its disks are in {folder}");
+                let folder = folder.display().to_string();
+                let text = text.replace("{name}", &name).replace("{folder}", &folder);
+                input.emit(WindowInput::Tell(text));
+            }
+            Err(failure) => {
+                let heading = gettext("“{name}” Cannot Be Deleted").replace("{name}", &name);
+                input.emit(WindowInput::Failed(heading, failure));
+            }
+        }
+    });
 }
 
 fn play(vm: &Vm, sender: &ComponentSender<Window>) {
