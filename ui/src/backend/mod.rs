@@ -25,6 +25,7 @@ use vmm_core::media::osinfo::OperatingSystem;
 use vmm_core::units::Bytes;
 
 pub use self::failure::Failure;
+pub(crate) use self::failure::as_sentence;
 pub use self::progress::Progress;
 
 /// Something under way, to be awaited on the GUI's thread. It goes on when dropped, unless it has

@@ -52,7 +52,6 @@ mod imp {
             self.state.set_vexpand(true);
             self.state.set_valign(gtk::Align::Start);
             self.state.add_css_class("caption");
-            self.state.add_css_class("dim-label");
             self.thumbnail.set_margin_end(6);
             let grid = self.obj();
             grid.set_column_spacing(6);
@@ -158,10 +157,13 @@ impl VmRow {
         imp.state.set_text(Some(&state));
         self.show_sparkline(vm);
         let bad = crashed || vm.status() == Status::Damaged;
-        match bad {
-            true => imp.state.add_css_class("error"),
-            false => imp.state.remove_css_class("error"),
-        }
+        // Dim red is hard to read.
+        let class = |name: &str, wanted: bool| match wanted {
+            true => imp.state.add_css_class(name),
+            false => imp.state.remove_css_class(name),
+        };
+        class("error", bad);
+        class("dim-label", !bad);
         self.set_tooltip_text(vm.notice().as_deref());
         if let Some(item) = imp.item.upgrade() {
             item.set_accessible_label(&self.summary());
