@@ -34,6 +34,9 @@ use self::running::LocalMachine;
 /// Most of a log that is shown.
 const LOG_BYTES: u64 = 1 << 20;
 
+/// Something that a worker thread does.
+type Work<T> = gio::JoinHandle<Result<T, Failure>>;
+
 /// The machines in this user's store, run in this process.
 pub(crate) struct LocalBackend {
     store: Store,
@@ -41,7 +44,7 @@ pub(crate) struct LocalBackend {
     /// one discarded first is decided on first.
     discarded: Arc<Mutex<HashMap<VmId, VecDeque<Discarded>>>>,
     /// The first list, until it is asked for.
-    first: Cell<Option<gio::JoinHandle<Result<Vec<Listed>, Failure>>>>,
+    first: Cell<Option<Work<Vec<Listed>>>>,
 }
 
 impl LocalBackend {
@@ -75,9 +78,7 @@ impl LocalBackend {
 }
 
 /// What a worker thread comes to.
-fn awaited<T: Send + 'static>(
-    task: gio::JoinHandle<Result<T, Failure>>,
-) -> Task<Result<T, Failure>> {
+fn awaited<T: Send + 'static>(task: Work<T>) -> Task<Result<T, Failure>> {
     Box::pin(async {
         task.await.unwrap_or_else(|_| {
             Err(Failure::new(gettext("Berth met a defect of its own; please report it.")))
