@@ -157,6 +157,8 @@ pub enum WinAction {
     Preferences,
     /// The shortcuts.
     Shortcuts,
+    /// The guide.
+    Help,
     /// About Berth.
     About,
     /// What stands in the way of running machines.
@@ -169,12 +171,13 @@ pub enum WinAction {
 
 impl WinAction {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::New,
         Self::Search,
         Self::Overview,
         Self::Preferences,
         Self::Shortcuts,
+        Self::Help,
         Self::About,
         Self::Problems,
         Self::Close,
@@ -189,6 +192,7 @@ impl WinAction {
             Self::Overview => "overview",
             Self::Preferences => "preferences",
             Self::Shortcuts => "shortcuts",
+            Self::Help => "help",
             Self::About => "about",
             Self::Problems => "problems",
             Self::Close => "close",
@@ -204,6 +208,7 @@ impl WinAction {
             Self::Overview => "<Control>o",
             Self::Preferences => "<Control>comma",
             Self::Shortcuts => "<Control>question",
+            Self::Help => "F1",
             Self::Close => "<Control>w",
             Self::Quit => "<Control>q",
             Self::About | Self::Problems => return None,
@@ -319,6 +324,7 @@ pub(super) fn main_menu() -> gio::Menu {
     let rest = gio::Menu::new();
     rest.append_item(&entry(WinAction::Preferences, gettext("_Preferences")));
     rest.append_item(&entry(WinAction::Shortcuts, gettext("_Keyboard Shortcuts")));
+    rest.append_item(&entry(WinAction::Help, gettext("_Help")));
     rest.append_item(&entry(WinAction::About, gettext("_About Berth")));
     menu.append_section(None, &rest);
     let end = gio::Menu::new();

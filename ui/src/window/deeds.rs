@@ -14,7 +14,7 @@ use crate::backend::Progress;
 use crate::dialogs::{Confirmation, ask_name, confirm, with_progress};
 use crate::machines::{Machines, Status, Vm};
 use crate::sidebar::SidebarInput;
-use crate::{about, preferences, shortcuts, welcome, wizard};
+use crate::{about, guide, preferences, shortcuts, welcome, wizard};
 
 /// How long a deleted machine can be brought back, in seconds.
 const UNDO_SECONDS: u32 = 10;
@@ -69,6 +69,7 @@ impl Window {
             }
             WinAction::Preferences => preferences::present(root),
             WinAction::Shortcuts => shortcuts::present(root),
+            WinAction::Help => guide::present(root),
             WinAction::About => about::present(root),
             WinAction::Problems => {
                 let dialog = adw::Dialog::builder()
