@@ -7,4 +7,5 @@ mod dialogs;
 mod empty;
 mod guest;
 mod machines;
+mod shell;
 mod wizard;
