@@ -49,7 +49,28 @@ impl<'d> App<'d> {
     /// # Panics
     /// When it does not appear.
     #[must_use]
-    pub fn run(desktop: &'d Desktop, mut command: std::process::Command) -> Self {
+    pub fn run(desktop: &'d Desktop, command: std::process::Command) -> Self {
+        let mut app = Self::spawn(desktop, command, |child| desktop.program(child.id()));
+        app.watchdog = Some(Watchdog::start(desktop, &app.root, app.id()));
+        app
+    }
+
+    /// Starts a command that has `berth open` started where its processes are not seen, such as in
+    /// a sandbox, and waits for its window. Nobody watches over its main thread.
+    ///
+    /// # Panics
+    /// When it does not appear.
+    #[must_use]
+    pub fn run_out_of_sight(desktop: &'d Desktop, command: std::process::Command) -> Self {
+        let is_berth = |program: &Accessible| program.name().is_ok_and(|name| name == "berth");
+        Self::spawn(desktop, command, |_| desktop.programs().into_iter().find(is_berth))
+    }
+
+    fn spawn(
+        desktop: &'d Desktop,
+        mut command: std::process::Command,
+        seen: impl Fn(&Child) -> Option<Accessible>,
+    ) -> Self {
         let log = desktop.out().join("berth.log");
         // It may be started several times in a test.
         let file = File::options().append(true).create(true).open(&log).expect("a log file");
@@ -62,17 +83,15 @@ impl<'d> App<'d> {
                 "berth ended: {}",
                 fs::read_to_string(&log).unwrap_or_default()
             );
-            desktop.program(child.id())
+            seen(&child)
         });
         let root = root.unwrap_or_else(|| {
             let _ = child.kill();
             desktop.screenshot("failure");
             panic!("no window: {}", fs::read_to_string(&log).unwrap_or_default())
         });
-        let mut app = Self { desktop, child, root, watchdog: None, log };
+        let app = Self { desktop, child, root, watchdog: None, log };
         app.find("window", ".*");
-        let watchdog = Watchdog::start(desktop, &app.root, app.id());
-        app.watchdog = Some(watchdog);
         app
     }
 
