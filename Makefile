@@ -10,18 +10,21 @@ DESTDIR ?=
 # What is installed, as it lies below PREFIX.
 stage := target/stage
 
-.PHONY: help setup run stage install test unit e2e lint bench fuzz clean distclean
+.PHONY: help setup run stage install deb flatpak test unit e2e packages lint bench fuzz clean distclean
 
 help:
 	@echo 'make run        build Berth and show its window'
-	@echo 'make test       run all tests: unit, then e2e'
+	@echo 'make test       run all tests: unit, e2e, packages'
 	@echo 'make unit       run the unit and property tests'
 	@echo 'make e2e        run the end-to-end tests, on /dev/kvm or in the lab'
+	@echo 'make packages   test that the packages install, work and go again'
 	@echo 'make lint       check formatting, lints, scripts, licences'
 	@echo 'make bench      compare with QEMU'
 	@echo 'make fuzz       run the property tests for long'
 	@echo 'make install    build and install Berth: PREFIX=/usr/local DESTDIR='
 	@echo 'make stage      build what is installed; then "sudo make install" only copies it'
+	@echo 'make deb        build a package for Debian 13: target/deb/berth.deb'
+	@echo 'make flatpak    build a Flatpak: target/flatpak/berth.flatpak'
 	@echo 'make setup      install the system packages that the above need'
 	@echo 'make clean      remove what was compiled'
 	@echo 'make distclean  remove also the Debian 13 root, the lab and the guest images'
@@ -51,13 +54,25 @@ install:
 	@{ [ -n "$$SUDO_USER" ] && [ -x $(stage)/bin/berth ]; } || $(MAKE) --no-print-directory stage
 	@resources/install $(stage) '$(DESTDIR)' '$(PREFIX)'
 
-test: unit e2e
+deb: setup
+	@$(lab)/inroot cargo build --release --package berth
+	@$(lab)/inroot resources/stage target/deb/stage target/debian13/release/berth
+	@resources/deb/build target/deb/stage target/deb/berth.deb
+	@resources/deb/test target/deb/berth.deb
+
+flatpak: setup
+	@flatpak/build
+
+test: unit e2e packages
 
 unit: setup
 	@$(lab)/headless cargo test --workspace --exclude berth-tests $(ARGS)
 
 e2e: setup
 	@$(lab)/e2e $(ARGS)
+
+packages: setup
+	@$(lab)/packages $(ARGS)
 
 lint: setup
 	@$(lab)/lint

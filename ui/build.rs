@@ -9,6 +9,11 @@ fn main() {
         "../resources/berth.gresource.xml",
         "berth.gresource",
     );
+    glib_build_tools::compile_resources(
+        &["../resources/theme"],
+        "../resources/theme/theme.gresource.xml",
+        "theme.gresource",
+    );
     compile_schema(Path::new("../resources"));
 }
 

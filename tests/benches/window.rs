@@ -12,7 +12,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use berth_tests::desktop::{Desktop, new_machine, store};
+use berth_tests::desktop::{Desktop, new_machines};
 use berth_tests::{Bench, Better, Row, Side, berth, proportional};
 use regex::Regex;
 
@@ -72,7 +72,7 @@ impl Stage {
     fn new(name: &str, machines: usize) -> Self {
         let desktop = Desktop::start(name);
         let names: Vec<_> = (1..=machines).map(|number| format!("vm-{number:03}")).collect();
-        define(&desktop, &names);
+        new_machines(&desktop, &names);
         let node = desktop.home().join("node.xml");
         fs::write(&node, libvirt(&names)).expect("libvirt's machines");
         Self { desktop, machines, node }
@@ -115,29 +115,6 @@ impl Stage {
             (Side::Peer, _) => sees("table cell", "vm-001"),
         }
     }
-}
-
-/// Makes Berth's machines: one by Berth itself, the others after its model.
-fn define(desktop: &Desktop, names: &[String]) {
-    let Some((first, others)) = names.split_first() else { return };
-    new_machine(desktop, &[first, "--firmware", "bios", "--memory", "512M", "--size", "10G"]);
-    let model = store(desktop).join(first);
-    for name in others {
-        let folder = store(desktop).join(name);
-        fs::create_dir(&folder).expect("a machine's folder");
-        for entry in fs::read_dir(&model).expect("the model") {
-            let path = entry.expect("an entry").path();
-            let copy = folder.join(path.file_name().expect("a file"));
-            fs::copy(&path, &copy).expect("a copy");
-        }
-        rename(&folder, first, name);
-    }
-}
-
-fn rename(folder: &Path, from: &str, to: &str) {
-    let path = folder.join("machine.toml");
-    let text = fs::read_to_string(&path).expect("a definition");
-    fs::write(&path, text.replace(from, to)).expect("a definition");
 }
 
 /// Machines for libvirt's test driver (libvirt.org/drvtest.html).

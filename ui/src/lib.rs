@@ -12,6 +12,7 @@ pub mod dialogs;
 pub mod display;
 #[cfg(any(test, feature = "fake"))]
 pub mod fake;
+pub mod guide;
 pub mod machines;
 mod mnemonic;
 pub mod preferences;

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use adw::prelude::*;
 use relm4::prelude::*;
 use support::{again_in_high_contrast, pause, pictures, wait};
-use ui::backend::{Backend, Failure, Problem, VmId};
+use ui::backend::{Backend, Failure, Problem, Progress, VmId};
 use ui::display::{DisplayView, PointerMode};
 use ui::fake::{FakeBackend, definition};
 use ui::machines::{Machines, Status, Vm};
@@ -23,6 +23,13 @@ struct Stage {
 
 impl Stage {
     async fn new(backend: FakeBackend) -> Self {
+        let stage = Self::quick(backend).await;
+        pause(200).await;
+        stage
+    }
+
+    /// As soon as there is a window with machines.
+    async fn quick(backend: FakeBackend) -> Self {
         let application = application();
         let machines = Machines::new(Rc::new(backend.clone()) as Rc<dyn Backend>);
         let window = Window::builder().launch(machines.clone()).detach();
@@ -31,7 +38,6 @@ impl Stage {
         stage.root().set_default_size(1080, 720);
         stage.root().present();
         wait(|| stage.root().is_mapped()).await;
-        pause(200).await;
         stage
     }
 
@@ -53,6 +59,15 @@ impl Stage {
     async fn act(&self, action: VmAction) {
         self.window.emit(WindowInput::Vm(action));
         pause(100).await;
+    }
+
+    /// Pictures of the dialog that is to come, which then goes.
+    async fn dialog(&self, name: &str) {
+        wait(|| self.root().visible_dialog().is_some()).await;
+        pause(300).await;
+        self.pictures(name).await;
+        self.root().visible_dialog().unwrap().force_close();
+        wait(|| self.root().visible_dialog().is_none()).await;
     }
 
     async fn pictures(&self, name: &str) {
@@ -154,6 +169,92 @@ async fn pictures_of_the_window() {
     wait(|| vm.status() == Status::Off).await;
     drop(stage);
     again_in_high_contrast("pictures_of_the_window");
+}
+
+#[gtk::test]
+async fn pictures_of_the_dialogs() {
+    let backend = FakeBackend::default();
+    let id = backend.add(definition("Debian 13"));
+    let stage = Stage::new(backend.clone()).await;
+    let vm = stage.show(&id).await;
+    stage.act(VmAction::Rename).await;
+    stage.dialog("dialog-rename").await;
+    stage.act(VmAction::Log).await;
+    stage.dialog("dialog-log").await;
+    let mut failure = Failure::new("The disk “/srv/data.qcow2” does not exist.");
+    failure.details = "cannot open /srv/data.qcow2\nNo such file or directory".into();
+    backend.fail_next(failure);
+    stage.act(VmAction::Play).await;
+    stage.dialog("dialog-failure").await;
+    stage.act(VmAction::Play).await;
+    wait(|| vm.status() == Status::Running).await;
+    stage.act(VmAction::ForceOff).await;
+    stage.dialog("dialog-force-off").await;
+    stage.root().close();
+    stage.dialog("dialog-close").await;
+    stage.window.emit(WindowInput::Win(WinAction::Quit));
+    stage.dialog("dialog-quit").await;
+    vm.command(Command::PowerOff);
+    wait(|| vm.status() == Status::Off).await;
+    stage.act(VmAction::Delete).await;
+    pause(300).await;
+    stage.pictures("toast-deleted").await;
+    drop(stage);
+    again_in_high_contrast("pictures_of_the_dialogs");
+}
+
+#[gtk::test]
+async fn a_machine_is_deleted_but_for_its_disks_or_not_at_all() {
+    let backend = FakeBackend::default();
+    let id = backend.add(definition("a"));
+    let machines = Machines::new(Rc::new(backend.clone()) as Rc<dyn Backend>);
+    machines.reload().await.unwrap();
+    let vm = machines.find(&id).unwrap();
+    let progress = Progress::default();
+    progress.cancel();
+    let result = machines.delete_keeping_disks(&vm, "/kept".into(), progress).await;
+    assert!(result.unwrap_err().cancelled);
+    let vm = machines.find(&id).expect("it is back");
+    let result = machines.delete_keeping_disks(&vm, "/kept".into(), Progress::default()).await;
+    assert_eq!(result.unwrap(), std::path::Path::new("/kept").join(&id.0));
+    assert!(machines.all().is_empty());
+    assert!(machines.restore(&id).await.is_err(), "it is gone for good");
+}
+
+#[gtk::test]
+async fn what_was_deleted_goes_for_good_at_the_end() {
+    let backend = FakeBackend::default();
+    let (one, other) = (backend.add(definition("a")), backend.add(definition("b")));
+    let machines = Machines::new(Rc::new(backend.clone()) as Rc<dyn Backend>);
+    machines.reload().await.unwrap();
+    for id in [&one, &other] {
+        machines.discard(&machines.find(id).unwrap()).await.unwrap();
+    }
+    machines.restore(&other).await.unwrap();
+    machines.purge_all().await;
+    machines.purge(&other).await.unwrap();
+    assert!(machines.find(&other).is_some(), "it was brought back in time");
+    assert!(machines.restore(&one).await.is_err());
+}
+
+#[gtk::test]
+async fn a_long_list_is_there_bit_by_bit() {
+    let backend = FakeBackend::default();
+    let ids: Vec<_> =
+        (1..=100).map(|number| backend.add(definition(&format!("vm-{number:03}")))).collect();
+    let stage = Stage::new(backend.clone()).await;
+    let list = find::<gtk::ListView>(stage.root().upcast_ref(), |_| true).expect("the list");
+    wait(|| list.observe_children().n_items() == 100).await;
+    assert_eq!(stage.root().title().as_deref(), Some("vm-001 — Berth"));
+    drop(stage);
+    // The last can be shown before it has a row.
+    let stage = Stage::quick(backend).await;
+    wait(|| stage.machines.find(&ids[99]).is_some()).await;
+    stage.window.emit(WindowInput::Show(stage.vm(&ids[99])));
+    wait(|| stage.root().title().as_deref() == Some("vm-100 — Berth")).await;
+    let list = find::<gtk::ListView>(stage.root().upcast_ref(), |_| true).expect("the list");
+    let selection = list.model().and_downcast::<gtk::SingleSelection>().expect("a selection");
+    wait(|| selection.selected() == 99).await;
 }
 
 #[gtk::test]

@@ -8,6 +8,7 @@ mod host;
 mod media;
 mod running;
 
+use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
 use std::error::Error as StdError;
 use std::io::{Read, Seek, SeekFrom};
@@ -24,7 +25,7 @@ use ui::backend::{
 };
 use vmm_core::block::create::{Preallocation, create_qcow2, grow};
 use vmm_core::block::{Format, info};
-use vmm_core::definition::{Definition, DefinitionError, Discarded, Name, Store, Vm};
+use vmm_core::definition::{Definition, DefinitionError, Discarded, Entry, Name, Store, Vm};
 use vmm_core::machine::Machine;
 use vmm_core::units::Bytes;
 
@@ -33,18 +34,31 @@ use self::running::LocalMachine;
 /// Most of a log that is shown.
 const LOG_BYTES: u64 = 1 << 20;
 
+/// What a worker thread is at.
+type Work<T> = gio::JoinHandle<Result<T, Failure>>;
+
 /// The machines in this user's store, run in this process.
 pub(crate) struct LocalBackend {
     store: Store,
     /// Machines that can still be brought back. A folder's name can be used again meanwhile: the
     /// one discarded first is decided on first.
     discarded: Arc<Mutex<HashMap<VmId, VecDeque<Discarded>>>>,
+    /// The first list, until it is asked for.
+    first: Cell<Option<Work<Vec<Listed>>>>,
 }
 
 impl LocalBackend {
-    /// The machines in `store`.
+    /// The machines in `store`, which are looked for from now on: what a program must load before
+    /// it can show anything takes as long.
     pub(crate) fn new(store: Store) -> Self {
-        Self { store, discarded: Arc::default() }
+        let first = gio::spawn_blocking({
+            let store = store.clone();
+            move || {
+                store.recover();
+                list(&store)
+            }
+        });
+        Self { store, discarded: Arc::default(), first: Cell::new(Some(first)) }
     }
 
     /// The discarded machine that was in the folder `id`.
@@ -59,13 +73,17 @@ impl LocalBackend {
         work: impl FnOnce(&Store) -> Result<T, Failure> + Send + 'static,
     ) -> Task<Result<T, Failure>> {
         let store = self.store.clone();
-        let task = gio::spawn_blocking(move || work(&store));
-        Box::pin(async {
-            task.await.unwrap_or_else(|_| {
-                Err(Failure::new(gettext("Berth met a defect of its own; please report it.")))
-            })
-        })
+        awaited(gio::spawn_blocking(move || work(&store)))
     }
+}
+
+/// What a worker thread comes to.
+fn awaited<T: Send + 'static>(task: Work<T>) -> Task<Result<T, Failure>> {
+    Box::pin(async {
+        task.await.unwrap_or_else(|_| {
+            Err(Failure::new(gettext("Berth met a defect of its own; please report it.")))
+        })
+    })
 }
 
 impl Backend for LocalBackend {
@@ -79,22 +97,10 @@ impl Backend for LocalBackend {
     }
 
     fn list(&self) -> Task<Result<Vec<Listed>, Failure>> {
-        self.work(|store| {
-            let entries = store.list().map_err(failure)?;
-            let root = store.root();
-            Ok(entries
-                .into_iter()
-                .map(|entry| match entry.vm {
-                    Ok(vm) => listed(&vm),
-                    Err(error) => Listed {
-                        folder: root.join(&entry.folder),
-                        id: VmId(entry.folder),
-                        definition: Err(failure(error)),
-                        elsewhere: false,
-                    },
-                })
-                .collect())
-        })
+        match self.first.take() {
+            Some(first) => awaited(first),
+            None => self.work(list),
+        }
     }
 
     fn inspect(&self, file: PathBuf) -> Task<Result<Inspected, Failure>> {
@@ -177,6 +183,23 @@ impl Backend for LocalBackend {
         self.work(move |store| store.purge(discarded?).map_err(failure))
     }
 
+    fn keep_disks(
+        &self,
+        id: &VmId,
+        place: PathBuf,
+        progress: Progress,
+    ) -> Task<Result<PathBuf, Failure>> {
+        let discarded = self.take_discarded(id);
+        let (id, shelf) = (id.clone(), self.discarded.clone());
+        self.work(move |store| {
+            let discarded = discarded?;
+            let mut report = |done: Bytes, total: Bytes| progress.report(done.0, total.0);
+            let kept = store.keep_disks(&discarded, &place, &mut report);
+            shelf.lock().entry(id).or_default().push_front(discarded);
+            kept.map_err(|error| cancelled_or(error, &progress))
+        })
+    }
+
     fn disk(&self, file: PathBuf, format: Format) -> Task<Result<DiskFacts, Failure>> {
         self.work(move |_| {
             let image = info::info(&file, Some(format)).map_err(failure)?;
@@ -236,6 +259,21 @@ impl Backend for LocalBackend {
             Ok(String::from_utf8_lossy(&bytes).replace('\0', "\u{fffd}"))
         })
     }
+}
+
+/// Every machine in `store`.
+fn list(store: &Store) -> Result<Vec<Listed>, Failure> {
+    let entries = store.list().map_err(failure)?;
+    let listed = |entry: Entry| match entry.vm {
+        Ok(vm) => listed(&vm),
+        Err(error) => Listed {
+            folder: store.root().join(&entry.folder),
+            id: VmId(entry.folder),
+            definition: Err(failure(error)),
+            elsewhere: false,
+        },
+    };
+    Ok(entries.into_iter().map(listed).collect())
 }
 
 fn listed(vm: &Vm) -> Listed {

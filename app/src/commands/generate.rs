@@ -26,6 +26,10 @@ impl Completions {
     }
 }
 
+/// The guide that the window shows, too: topics below `# ` headings, a paragraph a line, words to
+/// type between backticks.
+const GUIDE: &str = include_str!("../../../resources/guide/guide.md");
+
 /// Print the manual page, with all subcommands
 #[derive(Debug, Args)]
 pub(crate) struct Manual;
@@ -43,7 +47,46 @@ impl Manual {
             manual.render_description_section(&mut text)?;
             manual.render_options_section(&mut text)?;
         }
+        text.extend(guide(GUIDE).into_bytes());
         std::io::stdout().write_all(&text)?;
         Ok(Outcome::Done)
+    }
+}
+
+/// The guide as a section of a manual page (man(7)).
+fn guide(text: &str) -> String {
+    let mut section = String::from(".SH GUIDE\n");
+    for line in text.lines().filter(|line| !line.is_empty()) {
+        match line.strip_prefix("# ") {
+            Some(title) => section.push_str(&format!(".SS \"{title}\"\n")),
+            None => section.push_str(&format!(".PP\n{}\n", roff(line))),
+        }
+    }
+    section
+}
+
+/// A paragraph with what is between backticks in bold.
+fn roff(paragraph: &str) -> String {
+    let escaped = paragraph.replace('\\', "\\e").replace('-', "\\-");
+    let parts = escaped.split('`').enumerate();
+    let parts = parts.map(|(index, part)| match index % 2 {
+        1 => format!("\\fB{part}\\fR"),
+        _ => part.to_owned(),
+    });
+    // A dot at a line's start would be a request.
+    format!("\\&{}", parts.collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_guide_becomes_a_section() {
+        let section = guide("# One\n\nPress `Ctrl+N` - now.\n\n.x\n");
+        assert_eq!(
+            section,
+            ".SH GUIDE\n.SS \"One\"\n.PP\n\\&Press \\fBCtrl+N\\fR \\- now.\n.PP\n\\&.x\n"
+        );
     }
 }

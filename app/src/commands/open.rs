@@ -6,7 +6,7 @@ use std::process::Command;
 
 use clap::Args;
 
-use super::Result;
+use super::{Result, store};
 use crate::report::Outcome;
 
 /// The window's program, beside this one while it is developed, …
@@ -17,6 +17,14 @@ const INSTALLED: &str = "../libexec/berth-window";
 /// Show the window; what `berth` alone does
 #[derive(Debug, Default, Args)]
 pub(crate) struct Open {
+    /// Show the wizard for a new machine
+    #[arg(long, conflicts_with_all = ["machine", "files"])]
+    new: bool,
+
+    /// Show this machine
+    #[arg(long, value_name = "NAME", conflicts_with = "files")]
+    machine: Option<String>,
+
     /// ISO or disk image to make a machine from
     files: Vec<PathBuf>,
 }
@@ -30,8 +38,18 @@ impl Open {
             .into_iter()
             .find(|path| path.is_file())
             .ok_or("the window is not installed with this program; install Berth again")?;
+        let mut command = Command::new(window);
+        command.arg0("berth");
+        if let Some(name) = &self.machine {
+            let vm = store()?.load(name)?;
+            command.arg("--machine").arg(vm.folder().file_name().unwrap_or_default());
+        } else if self.new {
+            command.arg("--new");
+        } else {
+            command.arg("--").args(self.files);
+        }
         // Comes back only if it fails.
-        let error = Command::new(window).arg0("berth").args(self.files).exec();
+        let error = command.exec();
         Err(format!("the window cannot be started: {error}").into())
     }
 }

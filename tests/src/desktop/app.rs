@@ -11,7 +11,7 @@ use regex::Regex;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::accessible::{Accessible, Node, State};
-use super::{Desktop, Watchdog, patience, unnamed, wait};
+use super::{Desktop, Stall, Watchdog, patience, unnamed, wait};
 use crate::{Picture, berth};
 
 /// More than any page has of what Tab comes to.
@@ -49,7 +49,28 @@ impl<'d> App<'d> {
     /// # Panics
     /// When it does not appear.
     #[must_use]
-    pub fn run(desktop: &'d Desktop, mut command: std::process::Command) -> Self {
+    pub fn run(desktop: &'d Desktop, command: std::process::Command) -> Self {
+        let mut app = Self::spawn(desktop, command, |child| desktop.program(child.id()));
+        app.watchdog = Some(Watchdog::start(desktop, &app.root, app.id()));
+        app
+    }
+
+    /// Starts a command that has `berth open` started where its processes are not seen, such as in
+    /// a sandbox, and waits for its window. Nobody watches over its main thread.
+    ///
+    /// # Panics
+    /// When it does not appear.
+    #[must_use]
+    pub fn run_out_of_sight(desktop: &'d Desktop, command: std::process::Command) -> Self {
+        let is_berth = |program: &Accessible| program.name().is_ok_and(|name| name == "berth");
+        Self::spawn(desktop, command, |_| desktop.programs().into_iter().find(is_berth))
+    }
+
+    fn spawn(
+        desktop: &'d Desktop,
+        mut command: std::process::Command,
+        seen: impl Fn(&Child) -> Option<Accessible>,
+    ) -> Self {
         let log = desktop.out().join("berth.log");
         // It may be started several times in a test.
         let file = File::options().append(true).create(true).open(&log).expect("a log file");
@@ -62,17 +83,15 @@ impl<'d> App<'d> {
                 "berth ended: {}",
                 fs::read_to_string(&log).unwrap_or_default()
             );
-            desktop.program(child.id())
+            seen(&child)
         });
         let root = root.unwrap_or_else(|| {
             let _ = child.kill();
             desktop.screenshot("failure");
             panic!("no window: {}", fs::read_to_string(&log).unwrap_or_default())
         });
-        let mut app = Self { desktop, child, root, watchdog: None, log };
+        let app = Self { desktop, child, root, watchdog: None, log };
         app.find("window", ".*");
-        let watchdog = Watchdog::start(desktop, &app.root, app.id());
-        app.watchdog = Some(watchdog);
         app
     }
 
@@ -327,10 +346,13 @@ impl<'d> App<'d> {
     /// # Panics
     /// When somebody was.
     pub fn was_responsive(&mut self) {
-        if let Some(watchdog) = self.watchdog.take() {
-            let stalls: Vec<_> = watchdog.stalls().iter().map(ToString::to_string).collect();
-            assert!(stalls.is_empty(), "the window did not answer for\n{}", stalls.join("\n"));
-        }
+        let stalls: Vec<_> = self.stalls().iter().map(ToString::to_string).collect();
+        assert!(stalls.is_empty(), "the window did not answer for\n{}", stalls.join("\n"));
+    }
+
+    /// Whenever somebody was kept waiting so far; watches no more.
+    pub fn stalls(&mut self) -> Vec<Stall> {
+        self.watchdog.take().map_or_else(Vec::new, Watchdog::stalls)
     }
 
     /// Waits for the end of the process, which was asked to end.
@@ -373,6 +395,28 @@ impl<'d> App<'d> {
 pub fn new_machine(desktop: &Desktop, words: &[&str]) {
     let output = desktop.command(berth()).arg("new").args(words).output().expect("berth starts");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Makes machines of these names: one by Berth itself, the others after its model, which is faster.
+///
+/// # Panics
+/// When they cannot be made.
+pub fn new_machines(desktop: &Desktop, names: &[String]) {
+    let Some((first, others)) = names.split_first() else { return };
+    new_machine(desktop, &[first, "--firmware", "bios", "--memory", "512M", "--size", "10G"]);
+    let model = store(desktop).join(first);
+    for name in others {
+        let folder = store(desktop).join(name);
+        fs::create_dir(&folder).expect("a machine's folder");
+        for entry in fs::read_dir(&model).expect("the model") {
+            let path = entry.expect("an entry").path();
+            let copy = folder.join(path.file_name().expect("a file"));
+            fs::copy(&path, &copy).expect("a copy");
+        }
+        let path = folder.join("machine.toml");
+        let text = fs::read_to_string(&path).expect("a definition");
+        fs::write(&path, text.replace(first, name)).expect("a definition");
+    }
 }
 
 /// Where a Berth on this desktop keeps its machines.

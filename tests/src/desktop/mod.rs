@@ -3,7 +3,8 @@
 //!
 //! What lives here: a [`Desktop`] for one test, which is an X server without a screen, a session
 //! bus and an accessibility bus, with folders of its own for everything that is kept; an [`App`]
-//! that runs on it, seen through its accessibility tree as a screen reader sees it; [`unnamed`],
+//! that runs on it, seen through its accessibility tree as a screen reader sees it; [`FullScreens`],
+//! for windows that want to fill the screen; [`unnamed`],
 //! which finds controls that a screen reader could not name; and a [`Watchdog`] over the thread
 //! that draws. What does not: what the tests do with them (`tests/tests/desktop*`).
 //!
@@ -12,6 +13,7 @@
 
 mod accessible;
 mod app;
+mod full_screen;
 mod names;
 mod session;
 mod watchdog;
@@ -19,7 +21,8 @@ mod wizard;
 mod x11;
 
 pub use accessible::{Accessible, Node, State};
-pub use app::{App, new_machine, store};
+pub use app::{App, new_machine, new_machines, store};
+pub use full_screen::FullScreens;
 pub use names::unnamed;
 pub use session::Desktop;
 pub use watchdog::{Stall, Watchdog};

@@ -156,6 +156,11 @@ impl Desktop {
         &self.accessibility_address
     }
 
+    /// The X server's name, such as `:7`.
+    pub(super) fn display(&self) -> &str {
+        &self.display
+    }
+
     /// The X server's process.
     pub(super) fn x_server(&self) -> u32 {
         self.x_server.0.id()

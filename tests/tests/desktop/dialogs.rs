@@ -14,6 +14,7 @@ fn come_by_keys_and_go_by_escape() {
         ("ctrl+n", "dialog", "New Virtual Machine"),
         ("ctrl+comma", "dialog", "Preferences"),
         ("ctrl+question", "dialog", "Keyboard Shortcuts"),
+        ("F1", "dialog", "Help"),
         ("F2", "alert dialog", "Rename “one”"),
         ("ctrl+shift+n", "alert dialog", "Clone “one”"),
         ("ctrl+l", "dialog", "Log of “one”"),

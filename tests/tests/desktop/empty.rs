@@ -37,7 +37,7 @@ fn the_keyboard_reaches_everything() {
 }
 
 /// `berth open` after the commands of `script`, which see a file system of their own.
-fn where_changed(desktop: &Desktop, script: &str) -> Command {
+pub(crate) fn where_changed(desktop: &Desktop, script: &str) -> Command {
     let mut command = desktop.command("unshare");
     command.arg("--mount");
     if !rustix::process::geteuid().is_root() {

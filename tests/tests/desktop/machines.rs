@@ -1,6 +1,8 @@
 //! What is done with machines as a whole: search, rename, clone, delete, bring back.
 
-use berth_tests::desktop::{App, Desktop, new_machine};
+use std::fs;
+
+use berth_tests::desktop::{App, Desktop, new_machine, patience, store, wait};
 
 fn small(name: &str) -> [&str; 7] {
     [name, "--firmware", "bios", "--memory", "64M", "--size", "1G"]
@@ -98,6 +100,41 @@ fn have_a_menu_of_their_own() {
     app.milestone("by-keyboard");
     app.press("menu item", "Delete");
     app.gone("list item", "two, Off");
+    app.was_responsive();
+    app.quit();
+}
+
+#[test]
+fn are_deleted_but_for_their_disks() {
+    let desktop = Desktop::start("keep-disks");
+    new_machine(&desktop, &small("one"));
+    new_machine(&desktop, &small("two"));
+    let disk = store(&desktop).join("one/disk.qcow2");
+    let content = fs::read(&disk).expect("the disk");
+    let place = desktop.home().join("disks");
+    fs::create_dir(&place).expect("a folder");
+    let mut app = App::start(&desktop, [""; 0]);
+    app.choose("one");
+    app.press("toggle button", "Machine Menu");
+    app.press("menu item", "Delete but Keep Disks…");
+    app.until("the file chooser is there", || desktop.x11().windows() == 2);
+    // It takes no keys while it looks at its first folder.
+    let entry = wait(patience(), || {
+        app.key("ctrl+l");
+        app.focused().filter(|(_, role, _)| role == "text box").map(|(object, ..)| object)
+    });
+    // What is typed this fast is garbled by its completion.
+    let entry = entry.expect("the file chooser takes a path");
+    entry.set_text(place.to_str().expect("a path of text")).expect("a field for a path");
+    desktop.screenshot("where-to");
+    app.press("button", "Delete and Keep Disks Here");
+    app.until("the file chooser is gone", || desktop.x11().windows() == 1);
+    app.gone("list item", "one, Off");
+    app.find("label", "“one” deleted; its disks are in .*/disks/one");
+    app.milestone("deleted");
+    assert_eq!(fs::read(place.join("one/disk.qcow2")).expect("the disk"), content);
+    assert!(!disk.exists());
+    app.find("list item", "two, Off");
     app.was_responsive();
     app.quit();
 }

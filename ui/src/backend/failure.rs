@@ -29,10 +29,7 @@ impl Failure {
 
     /// Tells `error` with its causes as a sentence, and each on a line of its own as the details.
     pub fn from_error(error: &(dyn Error + 'static)) -> Self {
-        let mut message = capitalised(&sentence(error));
-        if !message.ends_with(['.', '!', '?', '”']) {
-            message.push('.');
-        }
+        let message = as_sentence(&sentence(error));
         let mut lines = vec![error.to_string()];
         let mut source = error.source();
         while let Some(cause) = source {
@@ -51,6 +48,15 @@ impl fmt::Display for Failure {
 }
 
 impl Error for Failure {}
+
+/// What a program says, with a capital letter and a full stop.
+pub(crate) fn as_sentence(text: &str) -> String {
+    let mut text = capitalised(text);
+    if !text.ends_with(['.', '!', '?', '”']) {
+        text.push('.');
+    }
+    text
+}
 
 fn capitalised(text: &str) -> String {
     let mut chars = text.chars();

@@ -25,6 +25,7 @@ use vmm_core::media::osinfo::OperatingSystem;
 use vmm_core::units::Bytes;
 
 pub use self::failure::Failure;
+pub(crate) use self::failure::as_sentence;
 pub use self::progress::Progress;
 
 /// Something under way, to be awaited on the GUI's thread. It goes on when dropped, unless it has
@@ -151,6 +152,15 @@ pub trait Backend {
 
     /// Deletes a discarded machine for good.
     fn purge(&self, id: &VmId) -> Task<Result<(), Failure>>;
+
+    /// Puts the disks in a discarded machine's folder into a new folder in `place`, for when it is
+    /// purged: all of them, or, when that fails or is cancelled, none. Answers with the new folder.
+    fn keep_disks(
+        &self,
+        id: &VmId,
+        place: PathBuf,
+        progress: Progress,
+    ) -> Task<Result<PathBuf, Failure>>;
 
     /// Looks at a disk image of a machine; also while it runs.
     fn disk(&self, file: PathBuf, format: Format) -> Task<Result<DiskFacts, Failure>>;

@@ -33,7 +33,7 @@ const STYLE: &str = "vte-terminal { padding: 6px; }";
 
 /// Gives `terminal` the system's font and the colours of its style, now and whenever they change.
 pub(super) fn follow_style(terminal: &vte::Terminal) {
-    add_style(terminal);
+    add_style();
     let style = adw::StyleManager::default();
     apply(terminal, &style);
     for property in ["dark", "high-contrast", "monospace-font-name"] {
@@ -54,19 +54,17 @@ pub(super) fn follow_style(terminal: &vte::Terminal) {
     }
 }
 
-/// Adds [`STYLE`], once.
-fn add_style(terminal: &vte::Terminal) {
+/// Adds the console's style, once for the process. The first console does it at the latest.
+pub fn add_style() {
     thread_local! {
         static ADDED: Cell<bool> = const { Cell::new(false) };
     }
+    let Some(display) = gdk::Display::default() else { return };
     if !ADDED.replace(true) {
         let provider = gtk::CssProvider::new();
         provider.load_from_string(STYLE);
-        gtk::style_context_add_provider_for_display(
-            &terminal.display(),
-            &provider,
-            gtk::STYLE_PROVIDER_PRIORITY_APPLICATION,
-        );
+        let priority = gtk::STYLE_PROVIDER_PRIORITY_APPLICATION;
+        gtk::style_context_add_provider_for_display(&display, &provider, priority);
     }
 }
 

@@ -20,4 +20,5 @@ mod save;
 mod search;
 mod view;
 
+pub use self::look::add_style;
 pub use self::view::ConsoleView;

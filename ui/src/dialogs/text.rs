@@ -3,6 +3,9 @@
 use adw::prelude::*;
 use gettextrs::gettext;
 
+/// As many lines as there is room for at least. GTK would scroll the margin above them away.
+const FITS: i32 = 20;
+
 /// Shows `text`, from its end, in lines as they are.
 pub fn show_text(parent: &impl IsA<gtk::Widget>, heading: &str, text: &str) {
     let view = gtk::TextView::builder()
@@ -33,6 +36,9 @@ pub fn show_text(parent: &impl IsA<gtk::Widget>, heading: &str, text: &str) {
         .child(&toolbar)
         .build();
     dialog.present(Some(parent));
-    let end = view.buffer().create_mark(None, &view.buffer().end_iter(), false);
-    view.scroll_to_mark(&end, 0.0, false, 0.0, 0.0);
+    let buffer = view.buffer();
+    if buffer.line_count() > FITS {
+        let end = buffer.create_mark(None, &buffer.end_iter(), false);
+        view.scroll_to_mark(&end, 0.0, false, 0.0, 0.0);
+    }
 }

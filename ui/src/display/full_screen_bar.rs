@@ -13,6 +13,8 @@ use gtk::subclass::prelude::*;
 
 /// How long it stays when the pointer has left it.
 const LINGER: Duration = Duration::from_millis(700);
+/// How long it stays at first, so that everybody knows how to leave.
+const GREETING: Duration = Duration::from_secs(3);
 
 #[allow(missing_docs, reason = "the wrapper documents it")]
 mod imp {
@@ -116,7 +118,7 @@ mod imp {
             if attended {
                 self.reveal();
             } else {
-                self.hide_soon();
+                self.hide_after(LINGER);
             }
         }
 
@@ -133,10 +135,10 @@ mod imp {
             }
         }
 
-        pub(super) fn hide_soon(&self) {
+        pub(super) fn hide_after(&self, time: Duration) {
             self.stay();
             let weak = self.obj().downgrade();
-            let hiding = glib::timeout_add_local_once(LINGER, move || {
+            let hiding = glib::timeout_add_local_once(time, move || {
                 let Some(bar) = weak.upgrade() else { return };
                 bar.imp().hiding.take();
                 bar.imp().revealer.set_reveal_child(false);
@@ -173,7 +175,13 @@ impl FullScreenBar {
 
     /// Hides it after a moment, unless the pointer or the focus comes to it.
     pub fn hide_soon(&self) {
-        self.imp().hide_soon();
+        self.imp().hide_after(LINGER);
+    }
+
+    /// Shows it for a moment, and for longer if the pointer or the focus comes to it.
+    pub fn greet(&self) {
+        self.imp().reveal();
+        self.imp().hide_after(GREETING);
     }
 
     /// Whether it is shown, or about to be.

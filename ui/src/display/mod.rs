@@ -26,7 +26,7 @@ mod view;
 pub use self::full_screen_bar::FullScreenBar;
 pub use self::geometry::{ABSOLUTE_MAX, Placement, Scaling, Space};
 pub use self::keyboard::{ReleaseKey, evdev_code};
-pub use self::page::DisplayPage;
+pub use self::page::{DisplayPage, add_style};
 pub use self::picture::Thumbnailer;
 pub use self::pointer::PointerMode;
 pub use self::send_keys::{Combo, Group, SendKeys, send_combo};

@@ -182,8 +182,8 @@ mod imp {
     }
 }
 
-/// Adds the page's style, once for the process.
-fn add_style() {
+/// Adds the page's style, once for the process. The first page does it at the latest.
+pub fn add_style() {
     thread_local! {
         static ADDED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
     }

@@ -240,6 +240,19 @@ impl Backend for FakeBackend {
         self.answer(|| self.0.discarded.borrow_mut().remove(id).map(|_| ()).ok_or_else(gone))
     }
 
+    fn keep_disks(
+        &self,
+        id: &VmId,
+        place: PathBuf,
+        progress: Progress,
+    ) -> Task<Result<PathBuf, Failure>> {
+        let id = id.clone();
+        self.work(progress, move |this| match this.0.discarded.borrow().contains_key(&id) {
+            true => Ok(place.join(&id.0)),
+            false => Err(gone()),
+        })
+    }
+
     fn disk(&self, file: PathBuf, _format: Format) -> Task<Result<DiskFacts, Failure>> {
         self.answer(|| match self.0.disks.borrow().get(&file) {
             Some(facts) => facts.clone(),

@@ -1,6 +1,8 @@
 //! The list of all machines.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::rc::Rc;
 
 use gtk::gio;
@@ -16,12 +18,14 @@ use crate::backend::{Backend, Failure, Listed, NewMachine, Progress, VmId};
 pub struct Machines {
     backend: Rc<dyn Backend>,
     list: gio::ListStore,
+    /// Those that can still be brought back.
+    discarded: Rc<RefCell<Vec<VmId>>>,
 }
 
 impl Machines {
     /// An empty list, until the first [`Self::reload`].
     pub fn new(backend: Rc<dyn Backend>) -> Self {
-        Self { backend, list: gio::ListStore::new::<Vm>() }
+        Self { backend, list: gio::ListStore::new::<Vm>(), discarded: Rc::default() }
     }
 
     /// Who does the work.
@@ -109,6 +113,35 @@ impl Machines {
     /// # Errors
     /// When it runs, or the system refuses.
     pub async fn discard(&self, vm: &Vm) -> Result<(), Failure> {
+        self.take_off(vm).await?;
+        self.discarded.borrow_mut().push(vm.id());
+        Ok(())
+    }
+
+    /// Deletes a machine that is off, but for the disks in its folder, which are in a new folder in
+    /// `place` then: the answer.
+    ///
+    /// # Errors
+    /// When it runs, the system refuses, or it was cancelled; the machine is as before then.
+    pub async fn delete_keeping_disks(
+        &self,
+        vm: &Vm,
+        place: PathBuf,
+        progress: Progress,
+    ) -> Result<PathBuf, Failure> {
+        self.take_off(vm).await?;
+        let id = vm.id();
+        match self.backend.keep_disks(&id, place, progress).await {
+            Ok(folder) => self.backend.purge(&id).await.map(|()| folder),
+            Err(failure) => {
+                let listed = self.backend.restore(&id).await?;
+                self.add(listed);
+                Err(failure)
+            }
+        }
+    }
+
+    async fn take_off(&self, vm: &Vm) -> Result<(), Failure> {
         self.backend.discard(&vm.id()).await?;
         if let Some(index) = self.list.find(vm) {
             self.list.remove(index);
@@ -121,8 +154,38 @@ impl Machines {
     /// # Errors
     /// When the system refuses.
     pub async fn restore(&self, id: &VmId) -> Result<Vm, Failure> {
+        self.is_decided(id);
         let listed = self.backend.restore(id).await?;
         Ok(self.add(listed))
+    }
+
+    /// Deletes a discarded machine for good, unless it was brought back or deleted meanwhile.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub async fn purge(&self, id: &VmId) -> Result<(), Failure> {
+        match self.is_decided(id) {
+            true => self.backend.purge(id).await,
+            false => Ok(()),
+        }
+    }
+
+    /// Deletes for good whatever was discarded: when the program ends, nobody can bring it back any
+    /// more, and what is left undecided would be there again at the next start.
+    pub async fn purge_all(&self) {
+        let ids = self.discarded.take();
+        for id in ids {
+            if let Err(failure) = self.backend.purge(&id).await {
+                tracing::warn!(%failure, "a machine was not deleted");
+            }
+        }
+    }
+
+    /// Takes a machine from those that can be brought back; whether it was one.
+    fn is_decided(&self, id: &VmId) -> bool {
+        let mut discarded = self.discarded.borrow_mut();
+        let found = discarded.iter().position(|one| one == id);
+        found.map(|index| discarded.remove(index)).is_some()
     }
 
     fn add(&self, listed: Listed) -> Vm {

@@ -15,7 +15,7 @@ use vmm_core::definition::{Definition, Drive};
 use vmm_core::machine::{Command, Event, PauseReason, State, StopReason};
 
 use super::Status;
-use crate::backend::{Backend, Failure, Listed, Running, VmId};
+use crate::backend::{Backend, Failure, Listed, Running, VmId, as_sentence};
 use crate::resources::{History, Limits};
 
 mod imp {
@@ -320,7 +320,7 @@ impl Vm {
             }
             Event::State(State::Paused(reason)) => {
                 if let PauseReason::DiskFault(text) = reason {
-                    self.set_notice(Some(text));
+                    self.set_notice(Some(as_sentence(&text)));
                 }
                 self.set_status(Status::Paused);
             }
@@ -352,7 +352,7 @@ impl Vm {
         self.set_tablet(false);
         let again = imp.start_again.take() && reason == StopReason::GuestPowerOff;
         self.set_notice(match reason {
-            StopReason::Failed(text) => Some(text),
+            StopReason::Failed(text) => Some(as_sentence(&text)),
             StopReason::GuestPowerOff | StopReason::Requested => None,
         });
         self.set_status(Status::Off);

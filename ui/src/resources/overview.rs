@@ -78,11 +78,6 @@ mod imp {
             })
         }
 
-        fn constructed(&self) {
-            self.parent_constructed();
-            self.obj().build();
-        }
-
         fn dispose(&self) {
             self.obj().forget();
         }
@@ -90,6 +85,7 @@ mod imp {
 
     impl WidgetImpl for OverviewPage {
         fn map(&self) {
+            self.obj().build();
             self.parent_map();
             self.obj().fill();
             self.turn.set(self.turn.get().wrapping_add(1));
@@ -178,6 +174,7 @@ impl OverviewPage {
 
     /// The charts of the host.
     pub fn charts(&self) -> Vec<Chart> {
+        self.build();
         let cards = self.imp().cards.get();
         cards.into_iter().flatten().map(|card| card.chart().clone()).collect()
     }
@@ -188,8 +185,12 @@ impl OverviewPage {
         rows.iter().flat_map(|(_, _, row)| row.charts().cloned().collect::<Vec<_>>()).collect()
     }
 
+    /// Makes what is on the page, unless it is there: nobody waits for what is not seen yet.
     fn build(&self) {
         let imp = self.imp();
+        if imp.cards.get().is_some() {
+            return;
+        }
         imp.timeline.set_history(Some(&imp.host));
         let cards = [
             Card::new(Quantity::Cpu, Some(&gettext("Processor of This Computer")), &imp.timeline),

@@ -52,6 +52,7 @@ fn title(action: WinAction) -> Option<String> {
         WinAction::Overview => gettext("Overview of all machines"),
         WinAction::Preferences => gettext("Preferences"),
         WinAction::Shortcuts => gettext("Keyboard shortcuts"),
+        WinAction::Help => gettext("Help"),
         WinAction::Close => gettext("Close the window"),
         WinAction::Quit => pgettext("end the program", "Quit"),
         WinAction::About | WinAction::Problems => return None,

@@ -6,8 +6,9 @@
 mod row;
 mod thumbnail;
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
+use std::time::Duration;
 
 use gettextrs::gettext;
 use gtk::prelude::*;
@@ -16,6 +17,17 @@ use relm4::prelude::*;
 
 use self::row::VmRow;
 use crate::machines::{Machines, Vm};
+
+/// How many rows the list has at first: what a window of the usual size has room for. GTK makes a
+/// row for each machine of a list that is not longer than 200, which takes longer than the whole
+/// window.
+const AT_FIRST: u32 = 16;
+/// How many rows are added at once, …
+const STEP: u32 = 8;
+/// … and how long all else comes first: before the first of them, …
+const FIRST: Duration = Duration::from_millis(100);
+/// … and between them.
+const BETWEEN: Duration = Duration::from_millis(10);
 
 /// What the sidebar tells the window.
 #[derive(Debug)]
@@ -44,6 +56,8 @@ pub struct Sidebar {
     sorter: gtk::CustomSorter,
     filter: gtk::CustomFilter,
     wanted: Rc<RefCell<String>>,
+    /// What of the list has rows by now.
+    shown: gtk::SliceListModel,
     selection: gtk::SingleSelection,
     search_bar: gtk::SearchBar,
     search_entry: gtk::SearchEntry,
@@ -85,7 +99,9 @@ impl SimpleComponent for Sidebar {
         let filtered =
             gtk::FilterListModel::new(Some(init.machines.model().clone()), Some(filter.clone()));
         let sorted = gtk::SortListModel::new(Some(filtered), Some(sorter.clone()));
-        let selection = gtk::SingleSelection::new(Some(sorted));
+        let shown = gtk::SliceListModel::new(Some(sorted), 0, AT_FIRST);
+        let selection = gtk::SingleSelection::new(Some(shown.clone()));
+        unfold(&shown);
 
         let search_entry = gtk::SearchEntry::builder()
             .hexpand(true)
@@ -138,16 +154,18 @@ impl SimpleComponent for Sidebar {
             }
         });
         watch_order(init.machines.model(), &sender);
-        let model = Self { sorter, filter, wanted, selection, search_bar, search_entry };
+        let model = Self { sorter, filter, wanted, shown, selection, search_bar, search_entry };
         ComponentParts { model, widgets: () }
     }
 
     fn update(&mut self, message: Self::Input, _sender: ComponentSender<Self>) {
         match message {
             SidebarInput::Select(vm) => {
-                let is_wanted =
-                    |at: &u32| self.selection.item(*at).and_downcast().as_ref() == Some(&vm);
-                if let Some(position) = (0..self.selection.n_items()).find(is_wanted) {
+                let Some(list) = self.shown.model() else { return };
+                let is_wanted = |at: &u32| list.item(*at).and_downcast().as_ref() == Some(&vm);
+                if let Some(position) = (0..list.n_items()).find(is_wanted) {
+                    // It may be further down than there are rows so far.
+                    self.shown.set_size(self.shown.size().max(position.saturating_add(1)));
                     self.selection.set_selected(position);
                 }
             }
@@ -175,6 +193,42 @@ impl Sidebar {
 
 fn vm_of(item: &glib::Object) -> &Vm {
     item.downcast_ref().expect("the list holds machines alone")
+}
+
+/// Once there are machines, makes `shown` longer, bit by bit, until it is as long as the list.
+fn unfold(shown: &gtk::SliceListModel) {
+    let Some(list) = shown.model() else { return };
+    let weak = shown.downgrade();
+    let handler: Rc<Cell<Option<glib::SignalHandlerId>>> = Rc::default();
+    let connected = list.connect_items_changed({
+        let handler = handler.clone();
+        move |list, _, _, _| {
+            if list.n_items() <= AT_FIRST {
+                return;
+            }
+            if let Some(handler) = handler.take() {
+                list.disconnect(handler);
+            }
+            let (weak, list) = (weak.clone(), list.downgrade());
+            glib::spawn_future_local(async move {
+                let mut pause = FIRST;
+                loop {
+                    glib::timeout_future_with_priority(glib::Priority::LOW, pause).await;
+                    pause = BETWEEN;
+                    let (Some(shown), Some(list)) = (weak.upgrade(), list.upgrade()) else {
+                        return;
+                    };
+                    let size = shown.size().saturating_add(STEP);
+                    if size >= list.n_items() {
+                        shown.set_size(u32::MAX);
+                        return;
+                    }
+                    shown.set_size(size);
+                }
+            });
+        }
+    });
+    handler.set(Some(connected));
 }
 
 /// Live machines first, then by name.

@@ -2,10 +2,10 @@
 
 use std::cell::{OnceCell, RefCell};
 
-use adw::prelude::*;
-use adw::subclass::prelude::*;
 use gettextrs::gettext;
-use gtk::{glib, pango};
+use gtk::glib;
+use gtk::prelude::*;
+use gtk::subclass::prelude::*;
 
 use super::thumbnail::Thumbnail;
 use crate::machines::{Status, Vm};
@@ -17,61 +17,50 @@ type OpenMenu = Box<dyn Fn(f64, f64)>;
 mod imp {
     use super::*;
 
+    #[derive(Default)]
     pub struct VmRow {
         pub(super) thumbnail: Thumbnail,
-        pub(super) name: gtk::Label,
-        pub(super) state: gtk::Label,
-        pub(super) sparkline: Sparkline,
+        // Inscriptions: how large they are does not depend on their text, so that nobody has to lay
+        // it out to know.
+        pub(super) name: gtk::Inscription,
+        pub(super) state: gtk::Inscription,
+        /// Made for the first machine that runs.
+        pub(super) sparkline: OnceCell<Sparkline>,
         pub(super) vm: RefCell<Option<(Vm, Vec<glib::SignalHandlerId>)>>,
         pub(super) item: glib::WeakRef<gtk::ListItem>,
         pub(super) menu: OnceCell<OpenMenu>,
-    }
-
-    impl Default for VmRow {
-        fn default() -> Self {
-            Self {
-                thumbnail: Thumbnail::default(),
-                name: gtk::Label::default(),
-                state: gtk::Label::default(),
-                sparkline: Sparkline::new(Quantity::Cpu),
-                vm: RefCell::default(),
-                item: glib::WeakRef::default(),
-                menu: OnceCell::new(),
-            }
-        }
     }
 
     #[glib::object_subclass]
     impl ObjectSubclass for VmRow {
         const NAME: &'static str = "BerthVmRow";
         type Type = super::VmRow;
-        type ParentType = adw::Bin;
+        type ParentType = gtk::Grid;
     }
 
     impl ObjectImpl for VmRow {
         fn constructed(&self) {
             self.parent_constructed();
             for label in [&self.name, &self.state] {
-                label.set_xalign(0.0);
-                label.set_ellipsize(pango::EllipsizeMode::End);
+                label.set_min_lines(1);
+                label.set_text_overflow(gtk::InscriptionOverflow::EllipsizeEnd);
+                label.set_hexpand(true);
             }
-            self.state.set_hexpand(true);
+            // A grid, without boxes in boxes: there may be a hundred rows.
+            self.name.set_vexpand(true);
+            self.name.set_valign(gtk::Align::End);
+            self.state.set_vexpand(true);
+            self.state.set_valign(gtk::Align::Start);
             self.state.add_css_class("caption");
-            self.state.add_css_class("dim-label");
-            let below = gtk::Box::new(gtk::Orientation::Horizontal, 6);
-            below.append(&self.state);
-            below.append(&self.sparkline);
-            let text = gtk::Box::new(gtk::Orientation::Vertical, 2);
-            text.set_valign(gtk::Align::Center);
-            text.set_hexpand(true);
-            text.append(&self.name);
-            text.append(&below);
-            let row = gtk::Box::new(gtk::Orientation::Horizontal, 12);
-            row.set_margin_top(6);
-            row.set_margin_bottom(6);
-            row.append(&self.thumbnail);
-            row.append(&text);
-            self.obj().set_child(Some(&row));
+            self.thumbnail.set_margin_end(6);
+            let grid = self.obj();
+            grid.set_column_spacing(6);
+            grid.set_row_spacing(2);
+            grid.set_margin_top(6);
+            grid.set_margin_bottom(6);
+            grid.attach(&self.thumbnail, 0, 0, 1, 2);
+            grid.attach(&self.name, 1, 0, 2, 1);
+            grid.attach(&self.state, 1, 1, 1, 1);
         }
 
         fn dispose(&self) {
@@ -80,14 +69,14 @@ mod imp {
     }
 
     impl WidgetImpl for VmRow {}
-    impl BinImpl for VmRow {}
+    impl GridImpl for VmRow {}
 }
 
 glib::wrapper! {
     /// One machine's row.
     pub struct VmRow(ObjectSubclass<imp::VmRow>)
-        @extends adw::Bin, gtk::Widget,
-        @implements gtk::Accessible, gtk::Buildable, gtk::ConstraintTarget;
+        @extends gtk::Grid, gtk::Widget,
+        @implements gtk::Accessible, gtk::Buildable, gtk::ConstraintTarget, gtk::Orientable;
 }
 
 impl VmRow {
@@ -118,7 +107,9 @@ impl VmRow {
             handlers.into_iter().for_each(|handler| vm.disconnect(handler));
         }
         imp.thumbnail.set_vm(vm);
-        imp.sparkline.set_history(vm.map(Vm::history));
+        if let Some(sparkline) = imp.sparkline.get() {
+            sparkline.set_history(vm.map(Vm::history));
+        }
         let Some(vm) = vm else { return };
         let handlers = [
             vm.connect_name_notify(self.refresher()),
@@ -131,7 +122,8 @@ impl VmRow {
 
     /// Name and state, as a screen reader reads the row.
     fn summary(&self) -> String {
-        format!("{}, {}", self.imp().name.text(), self.imp().state.text())
+        let text = |label: &gtk::Inscription| label.text().unwrap_or_default();
+        format!("{}, {}", text(&self.imp().name), text(&self.imp().state))
     }
 
     fn refresher(&self) -> impl Fn(&Vm) + 'static {
@@ -143,18 +135,35 @@ impl VmRow {
         }
     }
 
+    /// Shows what the processors do, while they do anything.
+    fn show_sparkline(&self, vm: &Vm) {
+        let imp = self.imp();
+        let live = vm.status().is_live();
+        if live && imp.sparkline.get().is_none() {
+            let sparkline = imp.sparkline.get_or_init(|| Sparkline::new(Quantity::Cpu));
+            sparkline.set_history(Some(vm.history()));
+            self.attach(sparkline, 2, 1, 1, 1);
+        }
+        if let Some(sparkline) = imp.sparkline.get() {
+            sparkline.set_visible(live);
+        }
+    }
+
     fn refresh(&self, vm: &Vm) {
         let imp = self.imp();
-        imp.name.set_label(&vm.name());
+        imp.name.set_text(Some(&vm.name()));
         let crashed = vm.status() == Status::Off && vm.notice().is_some();
         let state = if crashed { gettext("Stopped by an error") } else { vm.status().label() };
-        imp.state.set_label(&state);
-        imp.sparkline.set_visible(vm.status().is_live());
+        imp.state.set_text(Some(&state));
+        self.show_sparkline(vm);
         let bad = crashed || vm.status() == Status::Damaged;
-        match bad {
-            true => imp.state.add_css_class("error"),
-            false => imp.state.remove_css_class("error"),
-        }
+        // Dim red is hard to read.
+        let class = |name: &str, wanted: bool| match wanted {
+            true => imp.state.add_css_class(name),
+            false => imp.state.remove_css_class(name),
+        };
+        class("error", bad);
+        class("dim-label", !bad);
         self.set_tooltip_text(vm.notice().as_deref());
         if let Some(item) = imp.item.upgrade() {
             item.set_accessible_label(&self.summary());

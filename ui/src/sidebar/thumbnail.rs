@@ -1,6 +1,6 @@
 //! A small live picture of a machine's screen.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,8 +25,9 @@ mod imp {
 
     #[derive(Default)]
     pub struct Thumbnail {
-        pub(super) picture: gtk::Picture,
         pub(super) icon: gtk::Image,
+        /// The picture, over the icon: made when there is one to show.
+        pub(super) picture: OnceCell<gtk::Picture>,
         pub(super) display: RefCell<Option<Arc<dyn Display>>>,
         pub(super) vm: RefCell<Option<(Vm, Vec<glib::SignalHandlerId>)>>,
         pub(super) watching: Cell<Option<glib::JoinHandle<()>>>,
@@ -45,16 +46,11 @@ mod imp {
             self.icon.set_icon_name(Some("computer-symbolic"));
             self.icon.set_pixel_size(24);
             self.icon.add_css_class("dim-label");
-            self.picture.set_content_fit(gtk::ContentFit::Contain);
-            self.picture.set_can_shrink(true);
-            let overlay = gtk::Overlay::builder().child(&self.icon).build();
-            // Not measured: the picture takes what room there is.
-            overlay.add_overlay(&self.picture);
             let obj = self.obj();
             self.icon.set_size_request(WIDTH, HEIGHT);
             obj.set_overflow(gtk::Overflow::Hidden);
             obj.add_css_class("thumbnail");
-            obj.set_child(Some(&overlay));
+            obj.set_child(Some(&self.icon));
         }
 
         fn dispose(&self) {
@@ -116,12 +112,30 @@ impl Thumbnail {
     fn follow(&self, vm: Option<&Vm>) {
         let imp = self.imp();
         imp.display.replace(vm.and_then(Vm::running).map(|running| running.display()));
-        imp.picture.set_paintable(gdk::Paintable::NONE);
-        imp.picture.set_visible(false);
+        if let Some(picture) = imp.picture.get() {
+            picture.set_paintable(gdk::Paintable::NONE);
+            picture.set_visible(false);
+        }
         self.rest();
         if self.is_mapped() {
             self.watch();
         }
+    }
+
+    /// What shows the picture.
+    fn picture(&self) -> &gtk::Picture {
+        let imp = self.imp();
+        imp.picture.get_or_init(|| {
+            let picture = gtk::Picture::new();
+            picture.set_content_fit(gtk::ContentFit::Contain);
+            picture.set_can_shrink(true);
+            let overlay = gtk::Overlay::new();
+            self.set_child(Some(&overlay));
+            overlay.set_child(Some(&imp.icon));
+            // Not measured: the picture takes what room there is.
+            overlay.add_overlay(&picture);
+            picture
+        })
     }
 
     fn rest(&self) {
@@ -139,8 +153,9 @@ impl Thumbnail {
                 let picture = pictures.look().await;
                 let Some(this) = this.upgrade() else { return };
                 if let Some(picture) = picture {
-                    this.imp().picture.set_paintable(Some(&picture));
-                    this.imp().picture.set_visible(true);
+                    let shown = this.picture();
+                    shown.set_paintable(Some(&picture));
+                    shown.set_visible(true);
                 }
                 drop(this);
                 glib::timeout_future(PERIOD).await;

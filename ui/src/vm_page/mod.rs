@@ -1,16 +1,22 @@
 //! All that is shown of one machine.
 //!
-//! What lives here: its pages behind tabs, wired to its life. What does not: the pages themselves,
-//! which are features of their own, and the tabs' bar, which is the window's.
+//! What lives here: its pages behind tabs, wired to its life; all but the screen are made when they
+//! are first seen. What does not: the pages themselves, which are features of their own, and the
+//! tabs' bar, which is the window's.
 
+mod later;
 mod screen;
 mod send_keys;
+
+use std::cell::OnceCell;
+use std::rc::Rc;
 
 use adw::prelude::*;
 use gettextrs::gettext;
 use gtk::glib;
 use vmm_core::machine::SerialStart;
 
+use self::later::Later;
 pub use self::screen::ScreenPage;
 pub(crate) use self::screen::bind_pointer;
 pub use self::send_keys::send_keys_menu;
@@ -24,8 +30,8 @@ pub struct VmPage {
     root: gtk::Box,
     stack: adw::ViewStack,
     screen: ScreenPage,
-    /// Follows its widgets for as long as they are shown.
-    _settings: SettingsPage,
+    /// Once they were seen; they follow the machine for as long as this lives.
+    _settings: Rc<OnceCell<SettingsPage>>,
 }
 
 impl VmPage {
@@ -37,18 +43,34 @@ impl VmPage {
             stack.add_titled_with_icon(page, Some(name), &title, icon);
         };
         add(screen.widget(), "display", gettext("_Display"), "video-display-symbolic");
-        let console = console(vm);
-        add(console.upcast_ref(), "console", gettext("_Console"), "utilities-terminal-symbolic");
-        let resources = ResourcesPage::new();
-        resources.set_history(Some(vm.history()));
-        add(resources.upcast_ref(), "resources", gettext("_Resources"), "berth-resources-symbolic");
-        let settings = SettingsPage::new(vm, machines);
-        add(
-            settings.widget().upcast_ref(),
-            "settings",
-            gettext("_Settings"),
-            "emblem-system-symbolic",
-        );
+        let console = Later::new({
+            let vm = vm.clone();
+            move || console(&vm).upcast()
+        });
+        // From a start on it has to note resets, whether or not somebody looks.
+        vm.connect_launched({
+            let console = console.downgrade();
+            move |_| console.make()
+        });
+        add(console.widget(), "console", gettext("_Console"), "utilities-terminal-symbolic");
+        let resources = Later::new({
+            let vm = vm.clone();
+            move || {
+                let page = ResourcesPage::new();
+                page.set_history(Some(vm.history()));
+                page.upcast()
+            }
+        });
+        add(resources.widget(), "resources", gettext("_Resources"), "berth-resources-symbolic");
+        let kept: Rc<OnceCell<SettingsPage>> = Rc::default();
+        let settings = Later::new({
+            let (vm, machines, kept) = (vm.clone(), machines.clone(), kept.clone());
+            move || {
+                let page = kept.get_or_init(|| SettingsPage::new(&vm, &machines));
+                page.widget().clone().upcast()
+            }
+        });
+        add(settings.widget(), "settings", gettext("_Settings"), "emblem-system-symbolic");
         for page in stack.pages().iter::<adw::ViewStackPage>().flatten() {
             page.set_use_underline(true);
         }
@@ -56,7 +78,7 @@ impl VmPage {
         let root = gtk::Box::new(gtk::Orientation::Vertical, 0);
         root.append(&notice(vm));
         root.append(&stack);
-        Self { root, stack, screen, _settings: settings }
+        Self { root, stack, screen, _settings: kept }
     }
 
     /// The widget.

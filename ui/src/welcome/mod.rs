@@ -61,7 +61,7 @@ impl Welcome {
 
 /// The problems as a list, each with the command that mends it and a button that copies it.
 pub fn problem_list(problems: &[Problem]) -> adw::Clamp {
-    let list = gtk::Box::new(gtk::Orientation::Vertical, 12);
+    let list = gtk::Box::new(gtk::Orientation::Vertical, 24);
     for problem in problems {
         let group =
             adw::PreferencesGroup::builder().title(&problem.title).description(&problem.advice);

@@ -36,6 +36,8 @@ pub enum VmAction {
     Clone,
     /// Delete it.
     Delete,
+    /// Delete all of it but its disks.
+    DeleteKeepingDisks,
     /// Show what its firmware and Berth had to say.
     Log,
     /// Show the folder of its files.
@@ -44,7 +46,7 @@ pub enum VmAction {
 
 impl VmAction {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Play,
         Self::ShutDown,
         Self::Reboot,
@@ -57,6 +59,7 @@ impl VmAction {
         Self::Rename,
         Self::Clone,
         Self::Delete,
+        Self::DeleteKeepingDisks,
         Self::Log,
         Self::Folder,
     ];
@@ -76,6 +79,7 @@ impl VmAction {
             Self::Rename => "rename",
             Self::Clone => "clone",
             Self::Delete => "delete",
+            Self::DeleteKeepingDisks => "delete-keeping-disks",
             Self::Log => "log",
             Self::Folder => "folder",
         }
@@ -97,7 +101,7 @@ impl VmAction {
             Self::Clone => "<Control><Shift>n",
             Self::Delete => "<Control>Delete",
             Self::Log => "<Control>l",
-            Self::Folder => return None,
+            Self::DeleteKeepingDisks | Self::Folder => return None,
         })
     }
 
@@ -117,7 +121,7 @@ impl VmAction {
                 status.is_live()
             }
             Self::Rename => !matches!(status, Status::Damaged),
-            Self::Clone => status == Status::Off,
+            Self::Clone | Self::DeleteKeepingDisks => status == Status::Off,
             Self::Delete => matches!(status, Status::Off | Status::Damaged),
             Self::Log | Self::Folder => true,
         }
@@ -138,6 +142,7 @@ impl VmAction {
             Self::Rename => gettext("Re_name…"),
             Self::Clone => gettext("C_lone…"),
             Self::Delete => gettext("_Delete"),
+            Self::DeleteKeepingDisks => gettext("Delete but _Keep Disks…"),
             Self::Log => gettext("Show Lo_g"),
             Self::Folder => gettext("Show _Files"),
         }
@@ -157,6 +162,8 @@ pub enum WinAction {
     Preferences,
     /// The shortcuts.
     Shortcuts,
+    /// The guide.
+    Help,
     /// About Berth.
     About,
     /// What stands in the way of running machines.
@@ -169,12 +176,13 @@ pub enum WinAction {
 
 impl WinAction {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::New,
         Self::Search,
         Self::Overview,
         Self::Preferences,
         Self::Shortcuts,
+        Self::Help,
         Self::About,
         Self::Problems,
         Self::Close,
@@ -189,6 +197,7 @@ impl WinAction {
             Self::Overview => "overview",
             Self::Preferences => "preferences",
             Self::Shortcuts => "shortcuts",
+            Self::Help => "help",
             Self::About => "about",
             Self::Problems => "problems",
             Self::Close => "close",
@@ -204,6 +213,7 @@ impl WinAction {
             Self::Overview => "<Control>o",
             Self::Preferences => "<Control>comma",
             Self::Shortcuts => "<Control>question",
+            Self::Help => "F1",
             Self::Close => "<Control>w",
             Self::Quit => "<Control>q",
             Self::About | Self::Problems => return None,
@@ -283,7 +293,7 @@ pub(super) fn row_menu() -> gio::Menu {
     section(&menu, None, &[Play, ShutDown, Reboot, Reset, ForceOff]);
     section(&menu, None, &[OwnWindow, Rename, Clone]);
     section(&menu, None, &[Log, Folder]);
-    section(&menu, None, &[Delete]);
+    section(&menu, None, &[Delete, DeleteKeepingDisks]);
     menu
 }
 
@@ -299,7 +309,7 @@ pub(super) fn machine_menu(keys: &gio::MenuModel) -> gio::Menu {
         .for_each(|action| screen.append_item(&entry(*action)));
     menu.append_section(None, &screen);
     section(&menu, None, &[Rename, Clone, Log, Folder]);
-    section(&menu, None, &[Delete]);
+    section(&menu, None, &[Delete, DeleteKeepingDisks]);
     menu
 }
 
@@ -319,6 +329,7 @@ pub(super) fn main_menu() -> gio::Menu {
     let rest = gio::Menu::new();
     rest.append_item(&entry(WinAction::Preferences, gettext("_Preferences")));
     rest.append_item(&entry(WinAction::Shortcuts, gettext("_Keyboard Shortcuts")));
+    rest.append_item(&entry(WinAction::Help, gettext("_Help")));
     rest.append_item(&entry(WinAction::About, gettext("_About Berth")));
     menu.append_section(None, &rest);
     let end = gio::Menu::new();

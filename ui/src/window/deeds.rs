@@ -1,6 +1,6 @@
 //! What the window's actions come to.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use adw::prelude::*;
 use gettextrs::gettext;
@@ -14,7 +14,7 @@ use crate::backend::Progress;
 use crate::dialogs::{Confirmation, ask_name, confirm, with_progress};
 use crate::machines::{Machines, Status, Vm};
 use crate::sidebar::SidebarInput;
-use crate::{about, preferences, shortcuts, welcome, wizard};
+use crate::{about, guide, preferences, shortcuts, welcome, wizard};
 
 /// How long a deleted machine can be brought back, in seconds.
 const UNDO_SECONDS: u32 = 10;
@@ -45,8 +45,9 @@ impl Window {
             VmAction::Rename => rename(vm, self.machines.clone(), root, sender),
             VmAction::Clone => duplicate(vm, self.machines.clone(), root, sender),
             VmAction::Delete => self.delete(vm, sender),
+            VmAction::DeleteKeepingDisks => self.delete_keeping_disks(vm, root, sender),
             VmAction::Log => show_log(vm, &self.machines, root, sender),
-            VmAction::Folder => show_folder(&vm, root),
+            VmAction::Folder => show_folder(&vm.folder(), root),
         }
     }
 
@@ -69,6 +70,7 @@ impl Window {
             }
             WinAction::Preferences => preferences::present(root),
             WinAction::Shortcuts => shortcuts::present(root),
+            WinAction::Help => guide::present(root),
             WinAction::About => about::present(root),
             WinAction::Problems => {
                 let dialog = adw::Dialog::builder()
@@ -136,7 +138,7 @@ impl Window {
             toasts.add_toast(toast);
             let result = match undone.recv().await {
                 Ok(true) => machines.restore(&id).await.map(|vm| input.emit(WindowInput::Show(vm))),
-                _ => machines.backend().purge(&id).await,
+                _ => machines.purge(&id).await,
             };
             if let Err(failure) = result {
                 let heading = gettext("“{name}” Was Not Deleted").replace("{name}", &name);
@@ -144,6 +146,57 @@ impl Window {
             }
         });
     }
+
+    /// Asks where the disks are to be kept, then deletes the rest.
+    fn delete_keeping_disks(
+        &self,
+        vm: Vm,
+        root: &adw::ApplicationWindow,
+        sender: &ComponentSender<Self>,
+    ) {
+        let (root, input) = (root.clone(), sender.input_sender().clone());
+        let (machines, toasts) = (self.machines.clone(), self.layout.toasts());
+        glib::spawn_future_local(async move {
+            let name = vm.name();
+            let title = gettext("Where to Keep the Disks of “{name}”").replace("{name}", &name);
+            let dialog = gtk::FileDialog::builder()
+                .title(title)
+                .accept_label(gettext("_Delete and Keep Disks Here"))
+                .build();
+            // Cancelled: all stays as it is.
+            let Ok(place) = dialog.select_folder_future(Some(&root)).await else { return };
+            let Some(place) = place.path() else { return };
+            let heading = gettext("Keeping the Disks of “{name}”").replace("{name}", &name);
+            let progress = Progress::default();
+            let work = machines.delete_keeping_disks(&vm, place, progress.clone());
+            match with_progress(&root, &heading, progress, work).await {
+                Ok(folder) => toasts.add_toast(disks_are_in(&name, folder, &root)),
+                Err(failure) => {
+                    let heading = gettext("“{name}” Cannot Be Deleted").replace("{name}", &name);
+                    input.emit(WindowInput::Failed(heading, failure));
+                }
+            }
+        });
+    }
+}
+
+/// Tells where a deleted machine's disks are, until somebody has read it.
+fn disks_are_in(name: &str, folder: PathBuf, root: &adw::ApplicationWindow) -> adw::Toast {
+    let text = gettext("“{name}” deleted; its disks are in {folder}")
+        .replace("{name}", name)
+        .replace("{folder}", &folder.display().to_string());
+    let toast = adw::Toast::builder()
+        .title(glib::markup_escape_text(&text))
+        .button_label(gettext("Show _Files"))
+        .timeout(0)
+        .build();
+    let root = root.downgrade();
+    toast.connect_button_clicked(move |_| {
+        if let Some(root) = root.upgrade() {
+            show_folder(&folder, &root);
+        }
+    });
+    toast
 }
 
 fn play(vm: &Vm, sender: &ComponentSender<Window>) {
@@ -255,8 +308,8 @@ fn show_log(
     });
 }
 
-fn show_folder(vm: &Vm, root: &adw::ApplicationWindow) {
-    let launcher = gtk::FileLauncher::new(Some(&gio::File::for_path(vm.folder())));
+fn show_folder(folder: &Path, root: &adw::ApplicationWindow) {
+    let launcher = gtk::FileLauncher::new(Some(&gio::File::for_path(folder)));
     // Where no file manager is, nothing opens, and the desktop has said so.
     launcher.launch(Some(root), gio::Cancellable::NONE, |_: Result<(), glib::Error>| {});
 }

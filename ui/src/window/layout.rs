@@ -58,8 +58,10 @@ impl Layout {
         let menu = gtk::MenuButton::builder()
             .icon_name("view-more-symbolic")
             .tooltip_text(gettext("Machine Menu"))
-            .menu_model(&actions::machine_menu(&crate::vm_page::send_keys_menu("vm.send-keys")))
             .build();
+        menu_when_wanted(&menu, || {
+            actions::machine_menu(&crate::vm_page::send_keys_menu("vm.send-keys"))
+        });
         let title = adw::WindowTitle::new("", "");
         let titles = gtk::Stack::new();
         titles.add_named(&switcher, Some("tabs"));
@@ -214,6 +216,15 @@ impl Layout {
     }
 }
 
+/// Gives a button a menu when it is first pressed: a menu is some hundred widgets.
+fn menu_when_wanted(button: &gtk::MenuButton, menu: impl Fn() -> gio::Menu + 'static) {
+    button.set_create_popup_func(move |button| {
+        if button.menu_model().is_none() {
+            button.set_menu_model(Some(&menu()));
+        }
+    });
+}
+
 /// What the overview shows of a machine.
 fn describe(machine: &glib::Object) -> Overviewed {
     let vm: &Vm = machine.downcast_ref().expect("the list holds machines alone");
@@ -235,8 +246,8 @@ fn sidebar_page(sidebar: &gtk::Box) -> adw::NavigationPage {
         .icon_name("open-menu-symbolic")
         .tooltip_text(gettext("Main Menu"))
         .primary(true)
-        .menu_model(&actions::main_menu().upcast::<gio::MenuModel>())
         .build();
+    menu_when_wanted(&menu, actions::main_menu);
     let header = adw::HeaderBar::new();
     header.pack_start(&new);
     header.pack_end(&menu);

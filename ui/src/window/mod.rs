@@ -91,6 +91,9 @@ pub struct Window {
     /// Whether it was told already that the machines cannot be listed: they are asked for anew
     /// whenever somebody looks.
     list_failed: Rc<Cell<bool>>,
+    /// Whether the machines are being asked for just now: a window that comes up is made, shown and
+    /// made active within a moment.
+    reloading: Rc<Cell<bool>>,
 }
 
 impl Component for Window {
@@ -142,6 +145,7 @@ impl Component for Window {
             vm_actions,
             full_screen: false,
             list_failed: Rc::default(),
+            reloading: Rc::default(),
         };
         model.refresh();
         sender.input(WindowInput::Reload);
@@ -238,6 +242,10 @@ impl Window {
             }
             stays
         });
+        if self.reloading.replace(true) {
+            return;
+        }
+        let reloading = self.reloading.clone();
         let (machines, input) = (self.machines.clone(), sender.input_sender().clone());
         let last = Preferences::shared().selected_machine().filter(|_| all.is_empty());
         let failed = self.list_failed.clone();
@@ -250,7 +258,9 @@ impl Window {
             if let Some(vm) = last.and_then(|last| machines.find(&VmId(last.into()))) {
                 input.emit(WindowInput::Restore(vm));
             }
-            input.emit(WindowInput::Problems(machines.backend().problems().await));
+            let problems = machines.backend().problems().await;
+            reloading.set(false);
+            input.emit(WindowInput::Problems(problems));
         });
     }
 }

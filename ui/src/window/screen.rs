@@ -31,8 +31,7 @@ impl Window {
             if full {
                 page.show("display");
                 display.grab_focus();
-                bar.reveal();
-                bar.hide_soon();
+                bar.greet();
             }
         }
     }

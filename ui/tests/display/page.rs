@@ -1,6 +1,5 @@
 //! The display's page, and screenshots.
 
-use std::path::Path;
 use std::time::Duration;
 
 use gtk::prelude::*;
@@ -9,6 +8,7 @@ use ui::display::{DisplayPage, Scaling, screenshot};
 use vmm_core::machine::Command;
 
 use super::Test;
+use super::program::{again_in_high_contrast, keep_pictures};
 use super::stage::{Image, Stage, run_for, wait_for, xdotool};
 
 pub(crate) const TESTS: &[Test] = &[
@@ -98,8 +98,6 @@ fn the_full_screen_bar_comes_to_the_edge() {
 /// Keeps pictures of the page for people to look at, and checks that the hint and the bar can be
 /// read over any screen: they are dark in every style, as on-screen displays are.
 fn looks_right_in_every_style() {
-    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/screens"));
-    std::fs::create_dir_all(folder).unwrap();
     let schemes = [("light", adw::ColorScheme::ForceLight), ("dark", adw::ColorScheme::ForceDark)];
     for (style, scheme) in schemes {
         adw::StyleManager::default().set_color_scheme(scheme);
@@ -111,20 +109,11 @@ fn looks_right_in_every_style() {
         bar.reveal();
         stage.view.grab();
         run_for(Duration::from_millis(600));
-        let shown = picture(&page, &stage.window);
-        shown.save_to_png(folder.join(format!("display-{style}.png"))).unwrap();
+        keep_pictures(&page, &format!("display-{style}"));
         assert!(page.shows_hint() && bar.is_revealed());
     }
     adw::StyleManager::default().set_color_scheme(adw::ColorScheme::Default);
-}
-
-fn picture(widget: &impl IsA<gtk::Widget>, window: &gtk::Window) -> gdk::Texture {
-    let paintable = gtk::WidgetPaintable::new(Some(widget));
-    let snapshot = gtk::Snapshot::new();
-    let (width, height) = (widget.width(), widget.height());
-    paintable.snapshot(&snapshot, f64::from(width), f64::from(height));
-    let bounds = gtk::graphene::Rect::new(0.0, 0.0, width as f32, height as f32);
-    window.renderer().unwrap().render_texture(snapshot.to_node().unwrap(), Some(&bounds))
+    again_in_high_contrast("looks_right_in_every_style");
 }
 
 fn screenshots_are_saved() {

@@ -7,10 +7,15 @@
 #![allow(dead_code, clippy::unwrap_used)] // Each program uses a part of it; what fails here fails the test.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use gtk::glib;
+use gtk::prelude::*;
+use gtk::{glib, graphene};
+
+/// Gives a process high contrast (libadwaita).
+const HIGH_CONTRAST: &str = "ADW_DEBUG_HIGH_CONTRAST";
 
 /// A test's name and the test.
 pub(crate) type Test = (&'static str, fn());
@@ -75,4 +80,40 @@ pub(crate) fn xdotool(arguments: &str) {
         }
         run_for(Duration::from_millis(2));
     }
+}
+
+/// Keeps pictures of what is in `widget` under target/screens, as they are on screens of scale 1
+/// and 2.
+pub(crate) fn keep_pictures(widget: &impl IsA<gtk::Widget>, name: &str) {
+    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/screens"));
+    std::fs::create_dir_all(folder).unwrap();
+    let contrast = if std::env::var_os(HIGH_CONTRAST).is_some() { "-contrast" } else { "" };
+    let (width, height) = (widget.width() as f32, widget.height() as f32);
+    let renderer = widget.native().unwrap().renderer().unwrap();
+    for scale in [1.0, 2.0] {
+        // There is nothing while it is about to look different.
+        let mut node = None;
+        wait_for("picture", || {
+            let snapshot = gtk::Snapshot::new();
+            snapshot.scale(scale, scale);
+            let paintable = gtk::WidgetPaintable::new(Some(widget));
+            paintable.snapshot(&snapshot, width.into(), height.into());
+            node = snapshot.to_node();
+            node.is_some()
+        });
+        let bounds = graphene::Rect::new(0.0, 0.0, width * scale, height * scale);
+        let texture = renderer.render_texture(node.unwrap(), Some(&bounds));
+        texture.save_to_png(folder.join(format!("{name}{contrast}-{scale}x.png"))).unwrap();
+    }
+}
+
+/// Runs the test `name` of this program again in a process with high contrast.
+pub(crate) fn again_in_high_contrast(name: &str) {
+    if std::env::var_os(HIGH_CONTRAST).is_some() {
+        assert!(adw::StyleManager::default().is_high_contrast());
+        return;
+    }
+    let program = std::env::current_exe().unwrap();
+    let status = Command::new(program).arg(name).env(HIGH_CONTRAST, "1").status().unwrap();
+    assert!(status.success(), "{name} in high contrast");
 }

@@ -7,6 +7,7 @@ use vmm_core::block::Format;
 use vmm_core::definition::{DiskBus, Drive};
 
 use crate::Test;
+use crate::program::again_in_high_contrast;
 use crate::stage::{Stage, all, find, picture, run_for, wait_for};
 
 pub(crate) const TESTS: &[Test] = &[("everything_is_drawn", everything_is_drawn)];
@@ -21,6 +22,7 @@ fn everything_is_drawn() {
         dialogs(suffix);
     }
     style.set_color_scheme(adw::ColorScheme::Default);
+    again_in_high_contrast("everything_is_drawn");
 }
 
 fn page(suffix: &str) {

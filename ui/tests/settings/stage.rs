@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use adw::prelude::*;
-use gtk::{glib, graphene};
+use gtk::glib;
 use ui::backend::{Inspected, VmId};
 use ui::fake::{FakeBackend, FakeMachine, definition};
 use ui::machines::{Machines, Status, Vm};
@@ -14,6 +14,7 @@ use vmm_core::definition::Definition;
 use vmm_core::media::{BootKinds, Found, Medium, Volume};
 use vmm_core::units::Bytes;
 
+use crate::program::keep_pictures;
 pub(crate) use crate::program::{run_for, wait_for};
 
 /// A window with the settings of a machine called “Debian”; there is another called “Other”.
@@ -145,21 +146,11 @@ pub(crate) fn find<T: IsA<gtk::Widget>>(root: &gtk::Widget, so: impl Fn(&T) -> b
     found.into_iter().next().unwrap()
 }
 
-/// A picture of `widget`, in `target/screens`.
+/// Pictures of `widget`, in `target/screens`.
 pub(crate) fn picture(widget: &impl IsA<gtk::Widget>, name: &str) {
     // Bars and dialogs have come to rest by then.
     run_for(Duration::from_millis(500));
-    let paintable = gtk::WidgetPaintable::new(Some(widget));
-    let (width, height) = (widget.width(), widget.height());
-    let snapshot = gtk::Snapshot::new();
-    paintable.snapshot(&snapshot, f64::from(width), f64::from(height));
-    let node = snapshot.to_node().unwrap();
-    let bounds = graphene::Rect::new(0.0, 0.0, width as f32, height as f32);
-    let renderer = widget.native().unwrap().renderer().unwrap();
-    let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/screens"));
-    std::fs::create_dir_all(&folder).unwrap();
-    let texture = renderer.render_texture(node, Some(&bounds));
-    texture.save_to_png(folder.join(format!("{name}.png"))).unwrap();
+    keep_pictures(widget, name);
 }
 
 /// Lets GTK work until a future is done.

@@ -1,23 +1,15 @@
 //! Pictures of every step, for people to look at.
 
-use std::path::{Path, PathBuf};
-
 use adw::prelude::*;
-use gtk::graphene;
 use ui::fake::{FakeBackend, definition};
 use vmm_core::units::Bytes;
 
 use crate::Test;
 use crate::files::{BROKEN, DEBIAN, IMAGE};
+use crate::program::{again_in_high_contrast, keep_pictures};
 use crate::stage::{Stage, settle};
 
 pub(crate) const TESTS: &[Test] = &[("every_step_has_a_picture", every_step_has_a_picture)];
-
-fn folder() -> PathBuf {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/screens");
-    std::fs::create_dir_all(&folder).unwrap();
-    folder
-}
 
 /// Saves what the window shows, in light and dark.
 fn picture(stage: &Stage, name: &str) {
@@ -27,15 +19,7 @@ fn picture(stage: &Stage, name: &str) {
     {
         style.set_color_scheme(scheme);
         settle();
-        let (width, height) = (stage.window.width(), stage.window.height());
-        let paintable = gtk::WidgetPaintable::new(Some(&stage.window));
-        let snapshot = gtk::Snapshot::new();
-        paintable.snapshot(&snapshot, f64::from(width), f64::from(height));
-        let bounds = graphene::Rect::new(0.0, 0.0, width as f32, height as f32);
-        let renderer = stage.window.renderer().unwrap();
-        let texture = renderer.render_texture(snapshot.to_node().unwrap(), Some(&bounds));
-        let file = folder().join(format!("wizard-{name}-{shade}.png"));
-        texture.save_to_png(file).unwrap();
+        keep_pictures(&stage.window, &format!("wizard-{name}-{shade}"));
     }
     style.set_color_scheme(adw::ColorScheme::ForceLight);
     settle();
@@ -95,4 +79,6 @@ fn every_step_has_a_picture() {
     picture(&stage, "1-source-image-narrow");
     stage.next("processing");
     picture(&stage, "2-processing-narrow");
+    drop(stage);
+    again_in_high_contrast("every_step_has_a_picture");
 }

@@ -173,7 +173,9 @@ pub(super) fn check_space(path: &Path, needed: u64) -> Result<(), ImageError> {
         free_space(directory(path)).map_err(|error| ImageError::opening(path, true, error))?;
     if needed > free.0 {
         let path = path.to_path_buf();
-        return Err(ImageError::NoSpace { path, needed: Bytes(needed), free });
+        // To a whole MiB: nobody wants to read the last digit.
+        let needed = Bytes(needed.next_multiple_of(Bytes::mib(1).0));
+        return Err(ImageError::NoSpace { path, needed, free });
     }
     Ok(())
 }
