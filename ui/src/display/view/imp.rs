@@ -62,6 +62,8 @@ pub struct DisplayView {
     pub(super) follow: Follow,
     pub(super) keyboard: RefCell<Keyboard>,
     pub(super) pointer: RefCell<Pointer>,
+    /// Where the guest was told last that the pointer is.
+    pub(super) pointed: Cell<Option<(u16, u16)>>,
     pub(super) grab: Grab,
     surface_scale: RefCell<Option<(gdk::Surface, glib::SignalHandlerId)>>,
 }

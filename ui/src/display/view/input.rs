@@ -106,6 +106,7 @@ impl DisplayView {
         motion.connect_leave(move |_| {
             if let Some(view) = weak.upgrade() {
                 view.imp().pointer.borrow_mut().left();
+                view.imp().pointed.take();
             }
         });
         self.obj().add_controller(motion);
@@ -122,7 +123,10 @@ impl DisplayView {
             PointerMode::Relative => self.pointer.borrow_mut().seek(x, y),
             PointerMode::Absolute => {
                 let (x, y) = placement.absolute_point(x, y);
-                self.send(Command::PointAt { x, y });
+                // GTK tells of the same place again, as after a click.
+                if self.pointed.replace(Some((x, y))) != Some((x, y)) {
+                    self.send(Command::PointAt { x, y });
+                }
             }
         }
     }
