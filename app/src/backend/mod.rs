@@ -9,7 +9,7 @@ mod media;
 mod running;
 
 use std::cell::Cell;
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::error::Error as StdError;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::PathBuf;
@@ -20,7 +20,7 @@ use gettextrs::gettext;
 use gtk::{gio, glib};
 use parking_lot::Mutex;
 use ui::backend::{
-    Backend, DiskFacts, Failure, Host, Inspected, Listed, NewMachine, Problem, Progress, Running,
+    Backend, DiscardId, DiskFacts, Failure, Host, Inspected, Listed, NewMachine, Problem, Progress, Running,
     Storage, Task, VmId,
 };
 use vmm_core::block::create::{Preallocation, create_qcow2, grow};
@@ -40,9 +40,10 @@ type Work<T> = gio::JoinHandle<Result<T, Failure>>;
 /// The machines in this user's store, run in this process.
 pub(crate) struct LocalBackend {
     store: Store,
-    /// Machines that can still be brought back. A folder's name can be used again meanwhile: the
-    /// one discarded first is decided on first.
-    discarded: Arc<Mutex<HashMap<VmId, VecDeque<Discarded>>>>,
+    /// Machines that can still be brought back.
+    discarded: Arc<Mutex<HashMap<DiscardId, Discarded>>>,
+    /// How many were discarded.
+    discards: Cell<u64>,
     /// The first list, until it is asked for.
     first: Cell<Option<Work<Vec<Listed>>>>,
 }
@@ -58,12 +59,17 @@ impl LocalBackend {
                 list(&store)
             }
         });
-        Self { store, discarded: Arc::default(), first: Cell::new(Some(first)) }
+        Self {
+            store,
+            discarded: Arc::default(),
+            discards: Cell::default(),
+            first: Cell::new(Some(first)),
+        }
     }
 
-    /// The discarded machine that was in the folder `id`.
-    fn take_discarded(&self, id: &VmId) -> Result<Discarded, Failure> {
-        let discarded = self.discarded.lock().get_mut(id).and_then(VecDeque::pop_front);
+    /// A machine that is to be decided on.
+    fn take_discarded(&self, id: DiscardId) -> Result<Discarded, Failure> {
+        let discarded = self.discarded.lock().remove(&id);
         discarded.ok_or_else(|| Failure::new(gettext("This machine is no longer there.")))
     }
 
@@ -160,17 +166,19 @@ impl Backend for LocalBackend {
         })
     }
 
-    fn discard(&self, id: &VmId) -> Task<Result<(), Failure>> {
+    fn discard(&self, id: &VmId) -> Task<Result<DiscardId, Failure>> {
         let (id, shelf) = (id.clone(), self.discarded.clone());
+        self.discards.set(self.discards.get() + 1);
+        let discard = DiscardId(self.discards.get());
         self.work(move |store| {
             let vm = store.open_folder(&id.0).map_err(failure)?;
             let discarded = store.discard(&vm).map_err(failure)?;
-            shelf.lock().entry(id).or_default().push_back(discarded);
-            Ok(())
+            shelf.lock().insert(discard, discarded);
+            Ok(discard)
         })
     }
 
-    fn restore(&self, id: &VmId) -> Task<Result<Listed, Failure>> {
+    fn restore(&self, id: DiscardId) -> Task<Result<Listed, Failure>> {
         let discarded = self.take_discarded(id);
         self.work(move |store| {
             let vm = store.restore(discarded?).map_err(failure)?;
@@ -178,25 +186,29 @@ impl Backend for LocalBackend {
         })
     }
 
-    fn purge(&self, id: &VmId) -> Task<Result<(), Failure>> {
+    fn purge(&self, id: DiscardId) -> Task<Result<(), Failure>> {
         let discarded = self.take_discarded(id);
         self.work(move |store| store.purge(discarded?).map_err(failure))
     }
 
-    fn keep_disks(
+    fn delete_keeping_disks(
         &self,
         id: &VmId,
         place: PathBuf,
         progress: Progress,
     ) -> Task<Result<PathBuf, Failure>> {
-        let discarded = self.take_discarded(id);
-        let (id, shelf) = (id.clone(), self.discarded.clone());
+        let id = id.clone();
         self.work(move |store| {
-            let discarded = discarded?;
+            let vm = store.open_folder(&id.0).map_err(failure)?;
+            let discarded = store.discard(&vm).map_err(failure)?;
             let mut report = |done: Bytes, total: Bytes| progress.report(done.0, total.0);
-            let kept = store.keep_disks(&discarded, &place, &mut report);
-            shelf.lock().entry(id).or_default().push_front(discarded);
-            kept.map_err(|error| cancelled_or(error, &progress))
+            match store.keep_disks(&discarded, &place, &mut report) {
+                Ok(folder) => store.purge(discarded).map(|()| folder).map_err(failure),
+                Err(error) => {
+                    store.restore(discarded).map_err(failure)?;
+                    Err(cancelled_or(error, &progress))
+                }
+            }
         })
     }
 

@@ -36,6 +36,10 @@ pub type Task<T> = Pin<Box<dyn Future<Output = T>>>;
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct VmId(pub OsString);
 
+/// What tells discarded machines apart: the names of their folders can be used again meanwhile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DiscardId(pub u64);
+
 /// What this host has for machines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Host {
@@ -145,17 +149,18 @@ pub trait Backend {
 
     /// Takes a machine with all that is in its folder off the list, so that it can still be
     /// brought back by [`Backend::restore`].
-    fn discard(&self, id: &VmId) -> Task<Result<(), Failure>>;
+    fn discard(&self, id: &VmId) -> Task<Result<DiscardId, Failure>>;
 
     /// Brings a discarded machine back.
-    fn restore(&self, id: &VmId) -> Task<Result<Listed, Failure>>;
+    fn restore(&self, id: DiscardId) -> Task<Result<Listed, Failure>>;
 
     /// Deletes a discarded machine for good.
-    fn purge(&self, id: &VmId) -> Task<Result<(), Failure>>;
+    fn purge(&self, id: DiscardId) -> Task<Result<(), Failure>>;
 
-    /// Puts the disks in a discarded machine's folder into a new folder in `place`, for when it is
-    /// purged: all of them, or, when that fails or is cancelled, none. Answers with the new folder.
-    fn keep_disks(
+    /// Deletes a machine for good, but for the disks in its folder, which go into a new folder in
+    /// `place`: all of this, or, when that fails or is cancelled, nothing. Answers with the new
+    /// folder.
+    fn delete_keeping_disks(
         &self,
         id: &VmId,
         place: PathBuf,

@@ -12,7 +12,7 @@ use vmm_core::units::Bytes;
 
 use super::machine::FakeMachine;
 use crate::backend::{
-    Backend, DiskFacts, Failure, Host, Inspected, Listed, NewMachine, Problem, Progress, Running,
+    Backend, DiscardId, DiskFacts, Failure, Host, Inspected, Listed, NewMachine, Problem, Progress, Running,
     Storage, Task, VmId,
 };
 
@@ -24,7 +24,8 @@ pub struct FakeBackend(Rc<State>);
 #[derive(Default)]
 struct State {
     machines: RefCell<BTreeMap<VmId, Result<Definition, Failure>>>,
-    discarded: RefCell<BTreeMap<VmId, Result<Definition, Failure>>>,
+    discarded: RefCell<BTreeMap<DiscardId, Listed>>,
+    discards: Cell<u64>,
     running: RefCell<BTreeMap<VmId, Rc<FakeMachine>>>,
     problems: RefCell<Vec<Problem>>,
     failing: RefCell<Option<Failure>>,
@@ -219,37 +220,42 @@ impl Backend for FakeBackend {
         })
     }
 
-    fn discard(&self, id: &VmId) -> Task<Result<(), Failure>> {
+    fn discard(&self, id: &VmId) -> Task<Result<DiscardId, Failure>> {
         self.answer(|| {
             let machine = self.0.machines.borrow_mut().remove(id).ok_or_else(gone)?;
-            self.0.discarded.borrow_mut().insert(id.clone(), machine);
-            Ok(())
+            self.0.discards.set(self.0.discards.get() + 1);
+            let discard = DiscardId(self.0.discards.get());
+            self.0.discarded.borrow_mut().insert(discard, Self::listed(id, &machine));
+            Ok(discard)
         })
     }
 
-    fn restore(&self, id: &VmId) -> Task<Result<Listed, Failure>> {
+    fn restore(&self, id: DiscardId) -> Task<Result<Listed, Failure>> {
         self.answer(|| {
-            let machine = self.0.discarded.borrow_mut().remove(id).ok_or_else(gone)?;
-            let listed = Self::listed(id, &machine);
-            self.0.machines.borrow_mut().insert(id.clone(), machine);
+            let mut listed = self.0.discarded.borrow_mut().remove(&id).ok_or_else(gone)?;
+            if self.0.machines.borrow().contains_key(&listed.id) {
+                listed = Self::listed(&self.next_id(), &listed.definition);
+            }
+            let machine = listed.definition.clone();
+            self.0.machines.borrow_mut().insert(listed.id.clone(), machine);
             Ok(listed)
         })
     }
 
-    fn purge(&self, id: &VmId) -> Task<Result<(), Failure>> {
-        self.answer(|| self.0.discarded.borrow_mut().remove(id).map(|_| ()).ok_or_else(gone))
+    fn purge(&self, id: DiscardId) -> Task<Result<(), Failure>> {
+        self.answer(|| self.0.discarded.borrow_mut().remove(&id).map(|_| ()).ok_or_else(gone))
     }
 
-    fn keep_disks(
+    fn delete_keeping_disks(
         &self,
         id: &VmId,
         place: PathBuf,
         progress: Progress,
     ) -> Task<Result<PathBuf, Failure>> {
         let id = id.clone();
-        self.work(progress, move |this| match this.0.discarded.borrow().contains_key(&id) {
-            true => Ok(place.join(&id.0)),
-            false => Err(gone()),
+        self.work(progress, move |this| match this.0.machines.borrow_mut().remove(&id) {
+            Some(_) => Ok(place.join(&id.0)),
+            None => Err(gone()),
         })
     }
 

@@ -11,7 +11,7 @@ use vmm_core::definition::Name;
 use vmm_core::units::Bytes;
 
 use super::Vm;
-use crate::backend::{Backend, Failure, Listed, NewMachine, Progress, VmId};
+use crate::backend::{Backend, DiscardId, Failure, Listed, NewMachine, Progress, VmId};
 
 /// All machines of this user, in no particular order. Clones are the same list.
 #[derive(Clone)]
@@ -19,7 +19,7 @@ pub struct Machines {
     backend: Rc<dyn Backend>,
     list: gio::ListStore,
     /// Those that can still be brought back.
-    discarded: Rc<RefCell<Vec<VmId>>>,
+    discarded: Rc<RefCell<Vec<DiscardId>>>,
 }
 
 impl Machines {
@@ -112,10 +112,11 @@ impl Machines {
     ///
     /// # Errors
     /// When it runs, or the system refuses.
-    pub async fn discard(&self, vm: &Vm) -> Result<(), Failure> {
-        self.take_off(vm).await?;
-        self.discarded.borrow_mut().push(vm.id());
-        Ok(())
+    pub async fn discard(&self, vm: &Vm) -> Result<DiscardId, Failure> {
+        let id = self.backend.discard(&vm.id()).await?;
+        self.discarded.borrow_mut().push(id);
+        self.take_off(vm);
+        Ok(id)
     }
 
     /// Deletes a machine that is off, but for the disks in its folder, which are in a new folder in
@@ -129,32 +130,28 @@ impl Machines {
         place: PathBuf,
         progress: Progress,
     ) -> Result<PathBuf, Failure> {
-        self.take_off(vm).await?;
-        let id = vm.id();
-        match self.backend.keep_disks(&id, place, progress).await {
-            Ok(folder) => self.backend.purge(&id).await.map(|()| folder),
-            Err(failure) => {
-                let listed = self.backend.restore(&id).await?;
-                self.add(listed);
-                Err(failure)
-            }
+        let result = self.backend.delete_keeping_disks(&vm.id(), place, progress).await;
+        match &result {
+            Ok(_) => self.take_off(vm),
+            // A reload may have missed it meanwhile. What went wrong first is what is told.
+            Err(_) => drop(self.reload().await),
         }
+        result
     }
 
-    async fn take_off(&self, vm: &Vm) -> Result<(), Failure> {
-        self.backend.discard(&vm.id()).await?;
+    fn take_off(&self, vm: &Vm) {
         if let Some(index) = self.list.find(vm) {
             self.list.remove(index);
         }
-        Ok(())
     }
 
     /// Brings a discarded machine back.
     ///
     /// # Errors
-    /// When the system refuses.
-    pub async fn restore(&self, id: &VmId) -> Result<Vm, Failure> {
-        self.is_decided(id);
+    /// When it was deleted meanwhile, or the system refuses.
+    pub async fn restore(&self, id: DiscardId) -> Result<Vm, Failure> {
+        // The backend refuses what was decided already.
+        let _ = self.decide(id);
         let listed = self.backend.restore(id).await?;
         Ok(self.add(listed))
     }
@@ -163,8 +160,8 @@ impl Machines {
     ///
     /// # Errors
     /// When the system refuses.
-    pub async fn purge(&self, id: &VmId) -> Result<(), Failure> {
-        match self.is_decided(id) {
+    pub async fn purge(&self, id: DiscardId) -> Result<(), Failure> {
+        match self.decide(id) {
             true => self.backend.purge(id).await,
             false => Ok(()),
         }
@@ -175,16 +172,16 @@ impl Machines {
     pub async fn purge_all(&self) {
         let ids = self.discarded.take();
         for id in ids {
-            if let Err(failure) = self.backend.purge(&id).await {
+            if let Err(failure) = self.backend.purge(id).await {
                 tracing::warn!(%failure, "a machine was not deleted");
             }
         }
     }
 
     /// Takes a machine from those that can be brought back; whether it was one.
-    fn is_decided(&self, id: &VmId) -> bool {
+    fn decide(&self, id: DiscardId) -> bool {
         let mut discarded = self.discarded.borrow_mut();
-        let found = discarded.iter().position(|one| one == id);
+        let found = discarded.iter().position(|one| *one == id);
         found.map(|index| discarded.remove(index)).is_some()
     }
 

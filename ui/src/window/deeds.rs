@@ -112,12 +112,15 @@ impl Window {
         let (machines, input) = (self.machines.clone(), sender.input_sender().clone());
         let toasts = self.layout.toasts();
         glib::spawn_future_local(async move {
-            let (id, name) = (vm.id(), vm.name());
-            if let Err(failure) = machines.discard(&vm).await {
-                let heading = gettext("“{name}” Cannot Be Deleted").replace("{name}", &name);
-                input.emit(WindowInput::Failed(heading, failure));
-                return;
-            }
+            let name = vm.name();
+            let id = match machines.discard(&vm).await {
+                Ok(id) => id,
+                Err(failure) => {
+                    let heading = gettext("“{name}” Cannot Be Deleted").replace("{name}", &name);
+                    input.emit(WindowInput::Failed(heading, failure));
+                    return;
+                }
+            };
             let title = gettext("“{name}” deleted").replace("{name}", &name);
             let toast = adw::Toast::builder()
                 .title(glib::markup_escape_text(&title))
@@ -137,8 +140,8 @@ impl Window {
             });
             toasts.add_toast(toast);
             let result = match undone.recv().await {
-                Ok(true) => machines.restore(&id).await.map(|vm| input.emit(WindowInput::Show(vm))),
-                _ => machines.purge(&id).await,
+                Ok(true) => machines.restore(id).await.map(|vm| input.emit(WindowInput::Show(vm))),
+                _ => machines.purge(id).await,
             };
             if let Err(failure) = result {
                 let heading = gettext("“{name}” Was Not Deleted").replace("{name}", &name);
