@@ -18,6 +18,9 @@ use crate::{about, guide, preferences, shortcuts, welcome, wizard};
 
 /// How long a deleted machine can be brought back, in seconds.
 const UNDO_SECONDS: u32 = 10;
+/// How long it is told where a deleted machine's disks are, in seconds: long enough to be read, and
+/// not for ever, for what is told later waits behind it.
+const FOLDER_SECONDS: u32 = 30;
 
 impl Window {
     pub(super) fn vm_action(
@@ -126,6 +129,8 @@ impl Window {
                 .title(glib::markup_escape_text(&title))
                 .button_label(gettext("_Undo"))
                 .timeout(UNDO_SECONDS)
+                // Behind another it would be too late.
+                .priority(adw::ToastPriority::High)
                 .build();
             let (undo, undone) = async_channel::bounded(1);
             toast.connect_button_clicked({
@@ -183,7 +188,7 @@ impl Window {
     }
 }
 
-/// Tells where a deleted machine's disks are, until somebody has read it.
+/// Tells where a deleted machine's disks are.
 fn disks_are_in(name: &str, folder: PathBuf, root: &adw::ApplicationWindow) -> adw::Toast {
     let text = gettext("“{name}” deleted; its disks are in {folder}")
         .replace("{name}", name)
@@ -191,7 +196,7 @@ fn disks_are_in(name: &str, folder: PathBuf, root: &adw::ApplicationWindow) -> a
     let toast = adw::Toast::builder()
         .title(glib::markup_escape_text(&text))
         .button_label(gettext("Show _Files"))
-        .timeout(0)
+        .timeout(FOLDER_SECONDS)
         .build();
     let root = root.downgrade();
     toast.connect_button_clicked(move |_| {
