@@ -19,7 +19,7 @@ use relm4::prelude::*;
 use crate::backend::{Backend, VmId};
 use crate::machines::{Machines, Status, Vm};
 use crate::preferences::Preferences;
-use crate::window::{Window, WindowInput, WindowOutput};
+use crate::window::{WinAction, Window, WindowInput, WindowOutput};
 use crate::{console, display};
 
 /// The application's id.
@@ -94,9 +94,9 @@ pub fn run(request: &Request, backend: impl FnOnce() -> Rc<dyn Backend> + 'stati
     });
     application.connect_open(move |_, files, _| {
         let Some(instance) = instance.get() else { return };
-        instance.present();
-        if let Some(path) = files.first().and_then(gio::File::path) {
-            instance.window.emit(WindowInput::Open(path));
+        match files.first().and_then(gio::File::path) {
+            Some(path) => instance.start_wizard(WindowInput::Open(path)),
+            None => instance.present(),
         }
     });
     let mut arguments = vec!["berth".to_owned()];
@@ -169,6 +169,17 @@ impl Instance {
             if let Some(vm) = instance.machines.find(&id) {
                 instance.window.emit(WindowInput::Show(vm));
             }
+        });
+    }
+
+    /// Starts the wizard by `input`, once it can know which names and disks are taken.
+    fn start_wizard(self: &Rc<Self>, input: WindowInput) {
+        self.present();
+        let instance = self.clone();
+        glib::spawn_future_local(async move {
+            // The window tells if the machines cannot be listed.
+            let _ = instance.machines.reload().await;
+            instance.window.emit(input);
         });
     }
 
@@ -284,8 +295,7 @@ fn add_actions(instance: &Rc<Instance>) {
     let weak = Rc::downgrade(instance);
     new.connect_activate(move |_, _| {
         if let Some(instance) = weak.upgrade() {
-            instance.present();
-            instance.window.emit(WindowInput::Win(crate::window::WinAction::New));
+            instance.start_wizard(WindowInput::Win(WinAction::New));
         }
     });
     instance.application.add_action(&show);
