@@ -20,8 +20,8 @@ use gettextrs::gettext;
 use gtk::{gio, glib};
 use parking_lot::Mutex;
 use ui::backend::{
-    Backend, DiscardId, DiskFacts, Failure, Host, Inspected, Listed, NewMachine, Problem, Progress, Running,
-    Storage, Task, VmId,
+    Backend, DiscardId, DiskFacts, Failure, Host, Inspected, Listed, NewMachine, Problem, Progress,
+    Running, Storage, Task, VmId,
 };
 use vmm_core::block::create::{Preallocation, create_qcow2, grow};
 use vmm_core::block::{Format, info};
@@ -196,7 +196,7 @@ impl Backend for LocalBackend {
         id: &VmId,
         place: PathBuf,
         progress: Progress,
-    ) -> Task<Result<PathBuf, Failure>> {
+    ) -> Task<Result<Option<PathBuf>, Failure>> {
         let id = id.clone();
         self.work(move |store| {
             let vm = store.open_folder(&id.0).map_err(failure)?;

@@ -157,15 +157,15 @@ pub trait Backend {
     /// Deletes a discarded machine for good.
     fn purge(&self, id: DiscardId) -> Task<Result<(), Failure>>;
 
-    /// Deletes a machine for good, but for the disks in its folder, which go into a new folder in
-    /// `place`: all of this, or, when that fails or is cancelled, nothing. Answers with the new
-    /// folder.
+    /// Deletes a machine for good, but for the disks in its folder and what else somebody keeps
+    /// there, which go into a new folder in `place`: all of this, or, when that fails or is
+    /// cancelled, nothing. Answers with the new folder, unless there was nothing to keep.
     fn delete_keeping_disks(
         &self,
         id: &VmId,
         place: PathBuf,
         progress: Progress,
-    ) -> Task<Result<PathBuf, Failure>>;
+    ) -> Task<Result<Option<PathBuf>, Failure>>;
 
     /// Looks at a disk image of a machine; also while it runs.
     fn disk(&self, file: PathBuf, format: Format) -> Task<Result<DiskFacts, Failure>>;

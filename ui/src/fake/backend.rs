@@ -12,8 +12,8 @@ use vmm_core::units::Bytes;
 
 use super::machine::FakeMachine;
 use crate::backend::{
-    Backend, DiscardId, DiskFacts, Failure, Host, Inspected, Listed, NewMachine, Problem, Progress, Running,
-    Storage, Task, VmId,
+    Backend, DiscardId, DiskFacts, Failure, Host, Inspected, Listed, NewMachine, Problem, Progress,
+    Running, Storage, Task, VmId,
 };
 
 /// Machines in memory; clones share them. What it is asked is done at once, or in steps where
@@ -251,10 +251,10 @@ impl Backend for FakeBackend {
         id: &VmId,
         place: PathBuf,
         progress: Progress,
-    ) -> Task<Result<PathBuf, Failure>> {
+    ) -> Task<Result<Option<PathBuf>, Failure>> {
         let id = id.clone();
         self.work(progress, move |this| match this.0.machines.borrow_mut().remove(&id) {
-            Some(_) => Ok(place.join(&id.0)),
+            Some(_) => Ok(Some(place.join(&id.0))),
             None => Err(gone()),
         })
     }

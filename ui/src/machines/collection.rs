@@ -120,7 +120,7 @@ impl Machines {
     }
 
     /// Deletes a machine that is off, but for the disks in its folder, which are in a new folder in
-    /// `place` then: the answer.
+    /// `place` then: the answer, unless there was nothing to keep.
     ///
     /// # Errors
     /// When it runs, the system refuses, or it was cancelled; the machine is as before then.
@@ -129,7 +129,7 @@ impl Machines {
         vm: &Vm,
         place: PathBuf,
         progress: Progress,
-    ) -> Result<PathBuf, Failure> {
+    ) -> Result<Option<PathBuf>, Failure> {
         let result = self.backend.delete_keeping_disks(&vm.id(), place, progress).await;
         match &result {
             Ok(_) => self.take_off(vm),

@@ -178,7 +178,9 @@ impl Window {
             let progress = Progress::default();
             let work = machines.delete_keeping_disks(&vm, place, progress.clone());
             match with_progress(&root, &heading, progress, work).await {
-                Ok(folder) => toasts.add_toast(disks_are_in(&name, folder, &root)),
+                Ok(Some(folder)) => toasts.add_toast(disks_are_in(&name, folder, &root)),
+                Ok(None) => input
+                    .emit(WindowInput::Tell(gettext("“{name}” deleted").replace("{name}", &name))),
                 Err(failure) => {
                     let heading = gettext("“{name}” Cannot Be Deleted").replace("{name}", &name);
                     input.emit(WindowInput::Failed(heading, failure));

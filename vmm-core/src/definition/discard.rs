@@ -4,6 +4,7 @@
 //! Only [`Store::purge`] deletes it. When the process that discarded it ends without having said
 //! what should become of it, killed or not, nothing is lost: the next sweep brings it back.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
@@ -15,7 +16,7 @@ use uuid::Uuid;
 use super::clone::{Copy, copy_all};
 use super::error::DefinitionError;
 use super::file;
-use super::folder::{DISCARDED, LOCK, TRASH, candidates};
+use super::folder::{DEFINITION, DISCARDED, LOCK, LOG, TRASH, VARIABLES, candidates};
 use super::lock::{self, VmLock};
 use super::model::{Definition, Drive, MAX_NAME, Name};
 use super::own_files::{own, parts};
@@ -105,8 +106,9 @@ impl Store {
     }
 
     /// Puts the disks of a discarded machine that are in its folder into a new folder of its name
-    /// in `place`, for when it is purged. On the same file system that takes no time and no space.
-    /// Answers with the new folder.
+    /// in `place`, for when it is purged, and whatever else somebody keeps there, such as images
+    /// that are no longer among its drives. On the same file system that takes no time and no
+    /// space. Answers with the new folder; `None` when there is nothing to keep.
     ///
     /// # Errors
     /// What the system refuses, or that `progress` cancels; nothing is left in `place` then.
@@ -115,16 +117,19 @@ impl Store {
         discarded: &Discarded,
         place: &Path,
         progress: Progress<'_>,
-    ) -> Result<PathBuf, DefinitionError> {
+    ) -> Result<Option<PathBuf>, DefinitionError> {
         let folder = discarded.folder();
-        let mut files: Vec<PathBuf> = Vec::new();
+        let mut files = BTreeSet::new();
         for drive in &discarded.vm.definition().drives {
             let Drive::Disk { file, format, .. } = drive else { continue };
             // Whole paths into the folder mean where it was.
             let Some(below) = own(discarded.vm.folder(), file) else { continue };
-            let parts = parts(&folder, below, *format)?;
-            files
-                .extend(parts.into_iter().filter(|part| !files.contains(part)).collect::<Vec<_>>());
+            files.extend(parts(&folder, below, *format)?);
+        }
+        add_others(&folder, Path::new(""), &mut files)
+            .map_err(DefinitionError::io("read", &folder))?;
+        if files.is_empty() {
+            return Ok(None);
         }
         let kept = make_free_folder(place, discarded.name())?;
         let copies = files.into_iter().filter_map(|file| {
@@ -139,7 +144,7 @@ impl Store {
                 .map_err(DefinitionError::io("write", &kept))
         });
         match done {
-            Ok(()) => Ok(kept),
+            Ok(()) => Ok(Some(kept)),
             Err(error) => {
                 let _ = fs::remove_dir_all(&kept);
                 Err(error)
@@ -212,6 +217,25 @@ impl Store {
         }
         Err(failed(io::ErrorKind::AlreadyExists.into()))
     }
+}
+
+/// Adds the regular files in `below`, a folder below the machine's `folder`, that are neither
+/// hidden nor Berth's own. What a link leads to stays where it is.
+fn add_others(folder: &Path, below: &Path, files: &mut BTreeSet<PathBuf>) -> io::Result<()> {
+    for entry in fs::read_dir(folder.join(below))? {
+        let entry = entry?;
+        let (kind, path) = (entry.file_type()?, below.join(entry.file_name()));
+        let own = [DEFINITION, VARIABLES, LOG, LOCK].iter().any(|own| path == Path::new(own));
+        if own || entry.file_name().as_encoded_bytes().starts_with(b".") {
+            continue;
+        }
+        if kind.is_dir() {
+            add_others(folder, &path, files)?;
+        } else if kind.is_file() {
+            files.insert(path);
+        }
+    }
+    Ok(())
 }
 
 /// Gives the file at `from`, or what the link there leads to, a second name.

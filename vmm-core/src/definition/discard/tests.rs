@@ -128,34 +128,47 @@ fn disks_can_be_kept() {
         .create(&definition, |folder| {
             fs::write(folder.join("disk.raw"), [7; 4096])?;
             fs::create_dir(folder.join("sub"))?;
+            // What Berth has for itself, and hidden files, go with the machine.
+            for name in [VARIABLES, LOG, ".hidden"] {
+                fs::write(folder.join(name), "")?;
+            }
             let make = |name: &str, backing: Option<&Backing>| {
                 let size = Bytes::mib(1);
                 let path = folder.join(name);
                 create_qcow2(&path, size, Preallocation::None, backing, &mut |_, _| true)
             };
             make("sub/base.qcow2", None)?;
+            // Removed from the machine, but not from its folder.
+            make("disk-2.qcow2", None)?;
             make("top.qcow2", Some(&Backing { path: "sub/base.qcow2".into(), format }))?;
             Ok(())
         })
         .unwrap();
     let place = root.path().join("kept");
     let discarded = store.discard(&vm).unwrap();
-    let kept = store.keep_disks(&discarded, &place, &mut |_, _| true).unwrap();
+    let kept = store.keep_disks(&discarded, &place, &mut |_, _| true).unwrap().unwrap();
     assert_eq!(kept, place.join("my-vm"));
     store.purge(discarded).unwrap();
     assert_eq!(names(&store.root), [".lock"]);
-    assert_eq!(names(&kept), ["disk.raw", "sub", "top.qcow2"]);
+    assert_eq!(names(&kept), ["disk-2.qcow2", "disk.raw", "sub", "top.qcow2"]);
     assert_eq!(fs::read(kept.join("disk.raw")).unwrap(), [7; 4096]);
     assert!(crate::block::info::info(&kept.join("top.qcow2"), Some(format)).is_ok());
 
     // A second of the name goes beside the first; what cannot be kept leaves nothing.
     let discarded = store.discard(&make(&store, "my vm")).unwrap();
-    let second = store.keep_disks(&discarded, &place, &mut |_, _| true).unwrap();
+    let second = store.keep_disks(&discarded, &place, &mut |_, _| true).unwrap().unwrap();
     assert_eq!(second, place.join("my-vm-2"));
     let vm = store.restore(discarded).unwrap();
     fs::remove_file(vm.folder().join("disk.raw")).unwrap();
     let discarded = store.discard(&vm).unwrap();
     assert!(store.keep_disks(&discarded, &place, &mut |_, _| true).is_err());
+    assert_eq!(names(&place), ["my-vm", "my-vm-2"]);
+
+    // Without a disk in its folder there is nothing to keep.
+    let mut definition = Definition::new("lone".parse().unwrap());
+    definition.drives = vec![disk("/elsewhere", format)];
+    let discarded = store.discard(&store.create(&definition, |_| Ok(())).unwrap()).unwrap();
+    assert_eq!(store.keep_disks(&discarded, &place, &mut |_, _| true).unwrap(), None);
     assert_eq!(names(&place), ["my-vm", "my-vm-2"]);
 }
 
