@@ -10,6 +10,8 @@ mod dialogs;
 mod drives;
 #[path = "settings/fields.rs"]
 mod fields;
+#[path = "settings/network.rs"]
+mod network;
 #[path = "settings/pictures.rs"]
 mod pictures;
 mod program;
@@ -27,7 +29,9 @@ fn main() {
     ]);
     ui::application::add_resources();
     use_resources();
-    program::run(&[fields::TESTS, drives::TESTS, dialogs::TESTS, pictures::TESTS].concat());
+    program::run(
+        &[fields::TESTS, drives::TESTS, network::TESTS, dialogs::TESTS, pictures::TESTS].concat(),
+    );
 }
 
 /// As an application does with the resources of its id.

@@ -100,6 +100,7 @@ impl NetworkGroup {
         if *self.shown.borrow() == forwards {
             return;
         }
+        let (focused, position) = (has_focus(&self.new), self.new.position());
         for row in self.forwards.take() {
             self.group.remove(&row);
         }
@@ -108,6 +109,11 @@ impl NetworkGroup {
         let rows: Vec<_> = forwards.iter().map(|forward| self.row(*forward)).collect();
         rows.iter().for_each(|row| self.group.add(row));
         self.group.add(&self.new);
+        if focused {
+            // Whoever types one may have another to type.
+            self.new.grab_focus();
+            self.new.set_position(position);
+        }
         self.forwards.replace(rows);
         self.shown.replace(forwards);
     }
@@ -119,6 +125,8 @@ impl NetworkGroup {
             .valign(gtk::Align::Center)
             .css_classes(["flat"])
             .build();
+        let label = gettext("Remove Port {host}").replace("{host}", &forward.host.to_string());
+        remove.update_property(&[gtk::accessible::Property::Label(&label)]);
         remove.connect_clicked(glib::clone!(
             #[strong(rename_to = context)]
             self.context,
@@ -135,6 +143,11 @@ impl NetworkGroup {
         row.add_suffix(&remove);
         row
     }
+}
+
+/// Whether the focus is in `widget`.
+fn has_focus(widget: &impl IsA<gtk::Widget>) -> bool {
+    widget.state_flags().contains(gtk::StateFlags::FOCUS_WITHIN)
 }
 
 /// Whether something is typed that is no forward.
