@@ -1,4 +1,4 @@
-//! The display's page: the view with scroll bars, the hint how to get the pointer back, and the
+//! The display's page: the view with scroll bars, the hint how to get pointer and keyboard back, and the
 //! bar for full screen.
 
 use std::cell::RefCell;
@@ -114,7 +114,8 @@ mod imp {
                 }
             };
             self.view.connect_scaling_notify(on_view(Self::set_up_scrolling));
-            self.view.connect_grabbed_notify(on_view(Self::grabbed_changed));
+            self.view.connect_grabbed_notify(on_view(Self::set_up_scrolling));
+            self.view.connect_keyboard_taken_notify(on_view(Self::keyboard_taken_changed));
             let motion = gtk::EventControllerMotion::new();
             motion.set_propagation_phase(gtk::PropagationPhase::Capture);
             let weak = self.obj().downgrade();
@@ -153,14 +154,16 @@ mod imp {
             }
         }
 
-        fn grabbed_changed(&self) {
-            self.set_up_scrolling();
+        fn keyboard_taken_changed(&self) {
             self.end_hint();
-            if !self.view.grabbed() {
+            if !self.view.keyboard_taken() {
                 self.hint.set_reveal_child(false);
                 return;
             }
-            let hint = gettext("Press {keys} to release the pointer");
+            let hint = match self.view.grabbed() {
+                true => gettext("Press {keys} to release the pointer"),
+                false => gettext("Press {keys} to release the keyboard"),
+            };
             let hint = hint.replace("{keys}", &self.view.release_key().label());
             self.hint_label.set_label(&hint);
             self.obj().announce(&hint, gtk::AccessibleAnnouncementPriority::Medium);
@@ -226,7 +229,7 @@ impl DisplayPage {
         self.imp().bar.clone()
     }
 
-    /// Whether the hint how to release the pointer is shown.
+    /// Whether the hint how to release pointer and keyboard is shown.
     pub fn shows_hint(&self) -> bool {
         self.imp().hint.reveals_child()
     }

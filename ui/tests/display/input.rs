@@ -235,6 +235,11 @@ fn absolute_needs_no_grab() {
     assert!(!stage.view.grabbed() && stage.view.has_focus());
     xdotool("click 5");
     assert_eq!(stage.pointer().wheel, 1);
+    // The keyboard is taken as with any click, and given back the same way.
+    assert!(stage.view.keyboard_taken());
+    xdotool("keydown 37 keydown 64 keyup 64 keyup 37");
+    wait_for("release", || !stage.view.keyboard_taken());
+    assert!(!stage.view.has_focus());
 }
 
 fn combinations_are_typed() {

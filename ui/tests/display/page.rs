@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gtk::prelude::*;
 use gtk::{gdk, gio, glib};
-use ui::display::{DisplayPage, Scaling, screenshot};
+use ui::display::{DisplayPage, PointerMode, Scaling, screenshot};
 use vmm_core::machine::Command;
 
 use super::Test;
@@ -79,6 +79,12 @@ fn the_hint_says_how_to_release() {
     stage.view.grab();
     wait_for("its end", || !page.shows_hint());
     assert!(stage.view.grabbed());
+    // Where no pointer is captured, the keyboard is.
+    stage.view.set_pointer_mode(PointerMode::Absolute);
+    assert!(!page.shows_hint());
+    xdotool("mousemove 300 200 click 1");
+    wait_for("the hint", || page.shows_hint());
+    assert!(!stage.view.grabbed());
 }
 
 fn the_full_screen_bar_comes_to_the_edge() {

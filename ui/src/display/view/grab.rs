@@ -28,13 +28,23 @@ impl DisplayView {
         if self.attachment.borrow().is_none() || self.grabbed.get() {
             return;
         }
+        self.grabbed.set(true);
+        self.take_keyboard();
+        self.choose_cursor();
+        view.notify_grabbed();
+    }
+
+    /// Captures the keyboard alone, the system's shortcuts with it.
+    pub(super) fn take_keyboard(&self) {
+        let view = self.obj();
         view.grab_focus();
+        if self.attachment.borrow().is_none() || self.keyboard_taken.replace(true) {
+            return;
+        }
         if let Some(toplevel) = self.toplevel() {
             toplevel.inhibit_system_shortcuts(None::<&gdk::Event>);
         }
-        self.grabbed.set(true);
-        self.choose_cursor();
-        view.notify_grabbed();
+        view.notify_keyboard_taken();
     }
 
     /// Gives them back and lets go of all keys and buttons.
@@ -43,11 +53,14 @@ impl DisplayView {
         if let Some(push) = self.grab.push.take() {
             push.remove();
         }
-        if self.grabbed.replace(false) {
-            let view = self.obj();
+        let view = self.obj();
+        if self.keyboard_taken.replace(false) {
             if let Some(toplevel) = self.toplevel() {
                 toplevel.restore_system_shortcuts();
             }
+            view.notify_keyboard_taken();
+        }
+        if self.grabbed.replace(false) {
             self.choose_cursor();
             view.notify_grabbed();
         }

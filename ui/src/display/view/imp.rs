@@ -48,6 +48,8 @@ pub struct DisplayView {
     placeholder: RefCell<Option<gdk::Paintable>>,
     #[property(get)]
     pub(super) grabbed: Cell<bool>,
+    #[property(get)]
+    pub(super) keyboard_taken: Cell<bool>,
     #[property(name = "attached", get = Self::attached, type = bool)]
     pub(super) attachment: RefCell<Option<Attachment>>,
     #[property(get)]
@@ -77,6 +79,7 @@ impl Default for DisplayView {
             running: Cell::new(true),
             placeholder: RefCell::default(),
             grabbed: Cell::default(),
+            keyboard_taken: Cell::default(),
             attachment: RefCell::default(),
             guest_width: Cell::default(),
             guest_height: Cell::default(),

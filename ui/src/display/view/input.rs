@@ -228,7 +228,7 @@ impl DisplayView {
             let changed = self.pointer.borrow_mut().release(button);
             self.send_pointer(changed);
         } else if self.has_pointer() {
-            self.obj().grab_focus();
+            self.take_keyboard();
             let changed = self.pointer.borrow_mut().press(button);
             self.send_pointer(changed);
         } else {

@@ -22,10 +22,11 @@ use super::send_keys::{Combo, send_combo};
 glib::wrapper! {
     /// The guest's screen.
     ///
-    /// It takes the keyboard whenever it has the focus. A click captures the pointer too; the
-    /// release key, which is [`ReleaseKey`](super::ReleaseKey) `CtrlAlt` unless set otherwise,
-    /// gives back both. Application shortcuts do not work while it has the focus, since the guest
-    /// gets every key: the release key comes first.
+    /// It takes the keyboard whenever it has the focus. A click takes the system's shortcuts as
+    /// well and, unless `pointer-mode` is `Absolute`, captures the pointer; the release key, which
+    /// is [`ReleaseKey`](super::ReleaseKey) `CtrlAlt` unless set otherwise, gives everything back.
+    /// Application shortcuts do not work while it has the focus, since the guest gets every key: the
+    /// release key comes first.
     ///
     /// The limits of capturing: GTK 4 cannot confine or move the pointer. It is hidden over the
     /// widget and its movements are passed on; at the widget's edge the guest's pointer is pushed
@@ -34,7 +35,8 @@ glib::wrapper! {
     ///
     /// Properties: `scaling`, `release-key`, `pointer-mode`, `running` (set it to false while the
     /// guest stands still), `placeholder` (shown instead of the dimmed last picture when nothing
-    /// is attached); to be read: `grabbed`, `attached`, `guest-width`, `guest-height`.
+    /// is attached); to be read: `grabbed`, `keyboard-taken` (also while the pointer is not
+    /// captured), `attached`, `guest-width`, `guest-height`.
     ///
     /// Signals: `mode-changed`, when [`DisplayView::mode`] has another answer; `released`, when
     /// the user pressed the release key; `absolute-motion`, with two numbers from 0 to
