@@ -326,6 +326,14 @@ async fn a_deleted_machine_comes_back_or_goes_for_good() {
     undo.expect("a toast offers it").emit_clicked();
     wait(|| stage.machines.find(&id).is_some()).await;
     assert!(backend.definition(&id).is_some());
+    // What is shown is the machine that came back, not what was shown before.
+    wait(|| stage.root().title().as_deref() == Some("a — Berth")).await;
+    stage.act(VmAction::Play).await;
+    let vm = stage.vm(&id);
+    wait(|| vm.status() == Status::Running).await;
+    let shown = |view: &DisplayView| view.is_mapped();
+    let view = find(stage.root().upcast_ref(), shown).expect("the display is shown");
+    assert!(view.attached());
 }
 
 #[gtk::test]

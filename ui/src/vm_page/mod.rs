@@ -27,6 +27,7 @@ use crate::settings::SettingsPage;
 
 /// One machine's pages.
 pub struct VmPage {
+    vm: Vm,
     root: gtk::Box,
     stack: adw::ViewStack,
     screen: ScreenPage,
@@ -78,7 +79,13 @@ impl VmPage {
         let root = gtk::Box::new(gtk::Orientation::Vertical, 0);
         root.append(&notice(vm));
         root.append(&stack);
-        Self { root, stack, screen, _settings: kept }
+        Self { vm: vm.clone(), root, stack, screen, _settings: kept }
+    }
+
+    /// Whether these are the pages of this very `vm`: another can be in a folder of the same name
+    /// later.
+    pub fn is_of(&self, vm: &Vm) -> bool {
+        self.vm == *vm
     }
 
     /// The widget.

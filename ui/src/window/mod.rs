@@ -209,6 +209,11 @@ impl Window {
         self.selected = vm;
         if let Some(vm) = &self.selected {
             Preferences::shared().set_selected_machine(vm.id().0.to_str());
+            // One that was deleted can have left the page of the same id.
+            if let Some(old) = self.pages.get(&vm.id()).filter(|page| !page.is_of(vm)) {
+                self.layout.remove_page(old.widget());
+                self.pages.remove(&vm.id());
+            }
             let page = self.pages.entry(vm.id()).or_insert_with(|| {
                 let page = Rc::new(VmPage::new(vm, &self.machines));
                 self.layout.add_page(page.widget());
@@ -235,8 +240,8 @@ impl Window {
 
     fn reload(&mut self, sender: &ComponentSender<Self>) {
         let all = self.machines.all();
-        self.pages.retain(|id, page| {
-            let stays = all.iter().any(|vm| vm.id() == *id);
+        self.pages.retain(|_, page| {
+            let stays = all.iter().any(|vm| page.is_of(vm));
             if !stays {
                 self.layout.remove_page(page.widget());
             }

@@ -87,6 +87,7 @@ impl Default for DisplayView {
             follow: Follow::default(),
             keyboard: RefCell::default(),
             pointer: RefCell::default(),
+            pointed: Cell::default(),
             grab: Grab::default(),
             surface_scale: RefCell::default(),
         }
