@@ -110,7 +110,7 @@ fn the_click_through_in_traditional_chinese() {
     app.milestone("machine-menu");
     app.key("Escape");
     app.key("ctrl+shift+k");
-    app.press("button", &chinese.say("F_orce Off"));
+    app.press("button", &chinese.say("Force _Off"));
     app.gone("image", &display);
     app.was_responsive();
     app.quit();

@@ -52,6 +52,44 @@ struct Ring {
     again: VecDeque<u16>,
     /// Whether something was completed since the driver was last told.
     news: bool,
+    /// Index of the used ring up to which the driver was told, or did not want to be.
+    told: u16,
+}
+
+impl Ring {
+    /// Puts chains into the used ring, each with its head and the bytes written to it, so that the
+    /// driver, which goes by the ring's index, sees all of them or none.
+    fn add_all_used(
+        &mut self,
+        ram: &GuestRam,
+        used: &[(u16, u32)],
+    ) -> Result<(), virtio_queue::Error> {
+        let Some((last, before)) = used.split_last() else { return Ok(()) };
+        let (ring, size) = (self.queue.used_ring(), self.queue.size());
+        let mut next = self.queue.next_used();
+        for (head, written) in before {
+            // An element is the head and the length, each in 32 bits (§2.7.8).
+            let element = u64::from(*written) << 32 | u64::from(*head);
+            let at = GuestAddress(ring + 4 + 8 * u64::from(next % size));
+            ram.write_slice(&element.to_le_bytes(), at)
+                .map_err(virtio_queue::Error::GuestMemory)?;
+            next = next.wrapping_add(1);
+        }
+        self.queue.set_next_used(next);
+        // This one moves the index.
+        self.queue.add_used(ram, last.0, last.1)
+    }
+
+    /// Whether the driver, which says after which index it wants to be told, wants it now (§2.7.7.2).
+    fn event_wanted(&mut self, ram: &GuestRam) -> Result<bool, vm_memory::GuestMemoryError> {
+        // What was completed is visible before the driver's wish is read.
+        fence(Ordering::SeqCst);
+        let used = self.queue.next_used();
+        let told = std::mem::replace(&mut self.told, used);
+        let at = self.queue.avail_ring() + 4 + 2 * u64::from(self.queue.size());
+        let event = u16::from_le(ram.load(GuestAddress(at), Ordering::Relaxed)?);
+        Ok(used.wrapping_sub(event).wrapping_sub(1) < used.wrapping_sub(told))
+    }
 }
 
 /// One queue of an active device. Usable from any thread; dead once the device is reset.
@@ -100,6 +138,7 @@ impl VirtQueue {
             in_flight: BTreeSet::new(),
             again: state.in_flight.iter().copied().collect(),
             news: false,
+            told: state.next_used,
         };
         let indirect = features & feature::INDIRECT_DESC != 0;
         Ok(Self { index, indirect, ring: Mutex::new(ring), kick, ram, signals })
@@ -181,6 +220,28 @@ impl VirtQueue {
         }
     }
 
+    /// As [`Self::complete`] for several chains, of which the driver sees all or none, as it must of
+    /// those that make one packet (§5.1.6.4.1).
+    pub fn complete_all(&self, chains: Vec<Chain>) {
+        let mut ring = self.ring.lock();
+        if !ring.open {
+            return;
+        }
+        let used: Vec<_> = chains
+            .into_iter()
+            .filter(|chain| ring.in_flight.remove(&chain.head()))
+            .map(|chain| (chain.head(), chain.written()))
+            .collect();
+        // Fails only for rings outside RAM, and this one was checked.
+        match ring.add_all_used(&self.ram, &used) {
+            Ok(()) => ring.news |= !used.is_empty(),
+            Err(error) => {
+                drop(ring);
+                self.fail(&error.to_string());
+            }
+        }
+    }
+
     /// Interrupts the guest, if something was completed since and the driver wants to know.
     pub fn notify(&self) {
         let mut ring = self.ring.lock();
@@ -196,7 +257,7 @@ impl VirtQueue {
 
     fn interrupt_wanted(&self, ring: &mut Ring) -> bool {
         if ring.queue.event_idx_enabled() {
-            return ring.queue.needs_notification(&*self.ram).unwrap_or(true);
+            return ring.event_wanted(&self.ram).unwrap_or(true);
         }
         // What was completed is visible before the flags are read.
         fence(Ordering::SeqCst);
@@ -285,7 +346,9 @@ impl VirtQueue {
         &self.kick
     }
 
-    fn is_usable(&self) -> bool {
+    /// Whether chains can come out of it at all: it is not dead, not broken, and the driver lets the
+    /// device access memory.
+    pub fn is_usable(&self) -> bool {
         self.signals.may_access_memory() && self.ring.lock().open
     }
 

@@ -121,15 +121,21 @@ impl NetBackend for Passt {
             // It has done its work. A panic was reported.
             let _ = last.join();
         }
-        let (shared, cable) = (self.shared.clone(), cable.clone());
+        if cable.is_connected() {
+            // By the thread that has ended just now: another passt would want the same ports.
+            self.shared.progress.lock().starting = false;
+            return;
+        }
+        let (shared, plugged) = (self.shared.clone(), cable.clone());
         let warn = self.shared.warn.clone();
         let on_panic = move |message| {
             warn(format!("The machine's network failed: {message}."));
         };
-        match thread::spawn("passt-start", move || shared.start(&cable), on_panic) {
+        match thread::spawn("passt-start", move || shared.start(&plugged), on_panic) {
             Ok(handle) => *starter = Some(handle),
             Err(error) => {
                 self.shared.progress.lock().starting = false;
+                cable.unplug();
                 self.shared.tell(format!("The machine has no network: {error}."));
             }
         }

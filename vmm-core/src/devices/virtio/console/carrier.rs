@@ -103,13 +103,15 @@ impl Carrier {
     fn tell(&self) {
         let Some(queue) = self.queue(CONTROL_IN) else { return };
         let connected: Vec<bool> = self.lines.iter().map(|line| line.client.is_some()).collect();
+        // FreeBSD's buffers are shorter than the longest name that there could be.
+        let longest = MESSAGE_LEN + self.names.iter().map(String::len).max().unwrap_or(0);
         let mut left = TURN;
         queue.disable_notifications();
         while self.control.lock().has_more(&connected) && left > 0 {
             left -= 1;
             let Some(mut chain) = queue.pop_or_listen() else { break };
             // A buffer too short for the longest message is of no use.
-            if chain.writable_len() as usize >= MESSAGE_LEN + super::MAX_NAME
+            if chain.writable_len() as usize >= longest
                 && let Some(message) = self.control.lock().next(&self.names, &connected)
             {
                 chain.write(queue.ram(), &message);

@@ -50,9 +50,10 @@ fn say(rig: &Rig<Console>, id: u32, event: u16, value: u16) {
     assert_eq!(rig.exchange(3, &[(DATA, 8, 0)]), 0);
 }
 
-/// What the device says next: port, event, value, and what follows.
+/// What the device says next, into a buffer as short as FreeBSD's: port, event, value, and what
+/// follows.
 fn hear(rig: &Rig<Console>) -> (u32, u16, u16, Vec<u8>) {
-    let len = rig.exchange(2, &[(MESSAGES, 512, WRITE)]) as usize;
+    let len = rig.exchange(2, &[(MESSAGES, 128, WRITE)]) as usize;
     let mut bytes = vec![0; len];
     rig.ram.read_slice(&mut bytes, GuestAddress(MESSAGES)).unwrap();
     let half = |at: usize| u16::from_le_bytes([bytes[at], bytes[at + 1]]);

@@ -136,14 +136,13 @@ impl VirtioDevice for NetCard {
     }
 
     fn activate(&self, activation: Activation) -> io::Result<Vec<Assignment>> {
+        // From here on the cable is heard; whether it was connected before is not.
+        self.link.state.lock().active = true;
         let connected = self.cable.is_connected();
-        {
+        if connected {
             // The driver looks at the status after this, or has it from before a restore.
-            let mut state = self.link.state.lock();
-            state.active = true;
-            state.up |= connected;
-        }
-        if !connected {
+            self.link.state.lock().up = true;
+        } else {
             self.backend.connect(&self.cable);
         }
         let port = Port::new(&activation, self.cable.clone(), self.backend.clone(), {

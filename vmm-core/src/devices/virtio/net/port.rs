@@ -151,11 +151,11 @@ impl Port {
                 queue.kick();
                 break Ok(());
             }
-            if !any && !queue.enable_notifications() {
+            // A queue that gives nothing although there is something is broken or dead.
+            let goes_on = any || (queue.enable_notifications() && queue.is_usable());
+            if !goes_on {
                 break Ok(());
             }
-            // A queue that gives nothing although there is something is broken or dead.
-            left = if any { left } else { left / 2 };
         };
         queue.notify();
         result
@@ -260,13 +260,13 @@ impl Port {
         header[NUM_BUFFERS..].copy_from_slice(&count.to_le_bytes());
         let (mut header, mut frame) = (&header[..], frame);
         self.cable.count_received(frame.len());
-        for mut chain in chains {
+        for chain in &mut chains {
             let written = chain.write(queue.ram(), header);
             header = &header[written..];
             let written = chain.write(queue.ram(), frame);
             frame = &frame[written..];
-            queue.complete(chain);
         }
+        queue.complete_all(chains);
         Delivery::Done
     }
 }

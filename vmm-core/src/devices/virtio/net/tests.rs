@@ -167,6 +167,32 @@ fn long_frames_fill_several_buffers_and_wait_for_them() {
 }
 
 #[test]
+fn the_buffers_of_a_frame_come_at_once() {
+    let rig = Rig::hot(card(Arc::new(Hand::default())));
+    let mut network = plug(&rig);
+    let index = GuestAddress(Rig::<NetCard>::ring_addresses(RX)[2] + 2);
+    let frame = framed(&unique(MAX_FRAME));
+    for round in 0..20u16 {
+        for buffer in 0..44 {
+            rig.send(RX, &[(IN + buffer * 1500, 1500, WRITE)]);
+        }
+        network.write_all(&frame).unwrap();
+        // Without a break: a driver on another CPU may look at any moment.
+        let now = loop {
+            let now: u16 = rig.ram.load(index, SeqCst).unwrap();
+            if now != 44 * round {
+                break now;
+            }
+            std::hint::spin_loop();
+        };
+        assert_eq!(now, 44 * (round + 1));
+        for _ in 0..44 {
+            rig.wait_used(RX);
+        }
+    }
+}
+
+#[test]
 fn frames_that_no_buffers_can_hold_are_dropped() {
     let rig = Rig::cold(card(Arc::new(Hand::default())), crate::devices::virtio::tests::rig::ram());
     // A queue too small, and a driver that takes one buffer for a frame.
