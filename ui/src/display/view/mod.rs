@@ -39,8 +39,7 @@ glib::wrapper! {
     /// captured), `attached`, `guest-width`, `guest-height`.
     ///
     /// Signals: `mode-changed`, when [`DisplayView::mode`] has another answer; `released`, when
-    /// the user pressed the release key; `absolute-motion`, with two numbers from 0 to
-    /// [`ABSOLUTE_MAX`](super::ABSOLUTE_MAX), where the pointer is in `pointer-mode` `Absolute`.
+    /// the user pressed the release key.
     pub struct DisplayView(ObjectSubclass<imp::DisplayView>)
         @extends gtk::Widget,
         @implements gtk::Accessible, gtk::Buildable, gtk::ConstraintTarget;
