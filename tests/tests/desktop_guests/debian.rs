@@ -43,9 +43,10 @@ fn from_its_disk_to_the_next_start_of_berth() {
     app.until_within(COMMAND, "an answer", || console(&app).contains("B42B"));
     app.milestone("answered");
 
-    // Idle, it uses little; at work, much; then little again.
+    // Idle, it uses little; at work, much, though the window wants its share of the lab's two processors
+    // and the guest has work for one; then little again.
     app.show_page("Resources");
-    let idle = || app.until_within(COMMAND, "idle", || processor(&app).is_some_and(|p| p < 30.0));
+    let idle = || app.until_within(COMMAND, "idle", || processor(&app).is_some_and(|p| p < 10.0));
     idle();
     app.milestone("idle");
     app.show_page("Console");
@@ -53,7 +54,7 @@ fn from_its_disk_to_the_next_start_of_berth() {
     app.type_text("while :; do :; done\n");
     app.until_within(COMMAND, "the command", || console(&app).contains("do :; done"));
     app.show_page("Resources");
-    app.until_within(COMMAND, "work", || processor(&app).is_some_and(|share| share > 40.0));
+    app.until_within(COMMAND, "work", || processor(&app).is_some_and(|share| share > 20.0));
     app.milestone("working");
     app.show_page("Console");
     app.tab_to("Serial console");
