@@ -1,5 +1,5 @@
-//! The display's page: the view with scroll bars, the hint how to get pointer and keyboard back, and the
-//! bar for full screen.
+//! The display's page: the view with scroll bars, the hint how to get pointer and keyboard back, and
+//! the bar for full screen.
 
 use std::cell::RefCell;
 use std::time::Duration;
