@@ -1,8 +1,9 @@
 //! What charts cost while nothing else happens: the processor time of a process whose window shows
 //! a running machine's resources, and of one with the window alone.
 
+mod report;
+
 use std::cell::Cell;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use adw::prelude::*;
@@ -10,6 +11,8 @@ use gtk::glib;
 use ui::resources::{History, Limits, Quantity, ResourcesPage, Sparkline};
 use vmm_core::machine::{DiskStatistics, Statistics};
 use vmm_core::units::Bytes;
+
+use report::Report;
 
 /// Most of a core that visible charts may take, in percent.
 const TARGET: f64 = 1.5;
@@ -50,7 +53,11 @@ fn main() {
         rows.push(("idle window, charts hidden", share_of_a_core().await));
         rows
     });
-    report(&rows);
+    let mut report = Report::default();
+    for (name, share) in rows {
+        report.figure(name, "% of a core", share, TARGET);
+    }
+    report.write("charts");
 }
 
 /// Feeds `history` as a running machine does, with a full minute first.
@@ -103,22 +110,4 @@ fn processor_time() -> Duration {
         })
         .sum();
     Duration::from_nanos(nanoseconds)
-}
-
-fn report(rows: &[(&str, f64)]) {
-    let objects: Vec<String> = rows
-        .iter()
-        .map(|(name, share)| {
-            println!("{name}: {share:.2} % of a core (target {TARGET} %)");
-            format!(
-                "  {{\"name\": \"{name}\", \"unit\": \"% of a core\", \"berth\": {share:.3}, \
-                 \"peer\": null, \"ratio\": null, \"target\": {TARGET}, \
-                 \"higher_is_better\": false}}"
-            )
-        })
-        .collect();
-    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/bench"));
-    std::fs::create_dir_all(folder).expect("target can be written");
-    let text = format!("[\n{}\n]\n", objects.join(",\n"));
-    std::fs::write(folder.join("charts.json"), text).expect("target can be written");
 }

@@ -284,6 +284,22 @@ impl<'d> App<'d> {
     /// # Panics
     /// When it is gone.
     pub fn click_on(&self, what: &Accessible, button: u8) {
+        let (x, y) = self.middle(what);
+        self.desktop.x11().point(x, y);
+        self.desktop.x11().click(button);
+    }
+
+    /// Drags a file out of another window onto the middle of something. Whether it was taken.
+    ///
+    /// # Panics
+    /// When it is gone.
+    #[must_use]
+    pub fn drag_onto(&self, what: &Accessible, file: &Path) -> bool {
+        self.desktop.x11().drag(file, self.middle(what))
+    }
+
+    /// The place on the screen of the middle of something.
+    fn middle(&self, what: &Accessible) -> (i32, i32) {
         // Without a window manager, windows are at the corner of the screen. Pages slide in.
         let mut last = None;
         let place = wait(patience(), || {
@@ -291,8 +307,7 @@ impl<'d> App<'d> {
             last.filter(|now| before == Some(*now))
         });
         let (x, y, width, height) = place.expect("something that keeps its place");
-        self.desktop.x11().point(x + width / 2, y + height / 2);
-        self.desktop.x11().click(button);
+        (x + width / 2, y + height / 2)
     }
 
     /// The screen of the machine that is shown.

@@ -13,6 +13,7 @@
 
 mod accessible;
 mod app;
+mod drag;
 mod full_screen;
 mod names;
 mod session;

@@ -50,9 +50,9 @@ const SHIFT: u32 = 0xffe1;
 /// A connection to the X server of a test.
 #[derive(Debug)]
 pub struct X11 {
-    connection: RustConnection,
-    root: Window,
-    size: (u16, u16),
+    pub(super) connection: RustConnection,
+    pub(super) root: Window,
+    pub(super) size: (u16, u16),
     /// Key code, and whether it takes Shift, of a keysym.
     keys: HashMap<u32, (u8, bool)>,
 }
@@ -177,13 +177,13 @@ impl X11 {
             self.connection
                 .set_input_focus(InputFocus::POINTER_ROOT, *top, x11rb::CURRENT_TIME)
                 .expect("the X server");
-            self.connection.sync().expect("the X server");
+            self.sync();
             thread::sleep(STROKE * 5);
         }
     }
 
     /// The windows of programs, the topmost last; no menus and tips.
-    fn visible(&self) -> Vec<Window> {
+    pub(super) fn visible(&self) -> Vec<Window> {
         let tree = self.connection.query_tree(self.root).expect("the X server").reply();
         let is_seen = |window: &Window| {
             let attributes = self.connection.get_window_attributes(*window).ok()?.reply().ok()?;
@@ -201,12 +201,18 @@ impl X11 {
         *self.keys.get(&symbol).unwrap_or_else(|| panic!("no key for keysym {symbol:#x}"))
     }
 
-    fn fake(&self, kind: u8, detail: u8, (x, y): (i16, i16)) {
+    pub(super) fn fake(&self, kind: u8, detail: u8, (x, y): (i16, i16)) {
         self.connection
             .xtest_fake_input(kind, detail, x11rb::CURRENT_TIME, self.root, x, y, 0)
             .expect("the X server");
-        self.connection.sync().expect("the X server");
+        self.sync();
         thread::sleep(STROKE);
+    }
+
+    /// As `XSync` of Xlib: what was asked for has been done when this returns.
+    pub(super) fn sync(&self) {
+        let asked = self.connection.get_input_focus().expect("the X server");
+        asked.reply().expect("the X server");
     }
 }
 
@@ -222,17 +228,6 @@ fn symbol(name: &str) -> u32 {
             _ => panic!("no key is called {name}"),
         },
         _ => panic!("no key is called {name}"),
-    }
-}
-
-/// As `Connection::sync` of Xlib: what was asked for has been done when this returns.
-trait Sync {
-    fn sync(&self) -> Result<(), x11rb::errors::ReplyError>;
-}
-
-impl Sync for RustConnection {
-    fn sync(&self) -> Result<(), x11rb::errors::ReplyError> {
-        self.get_input_focus()?.reply().map(drop)
     }
 }
 
