@@ -25,6 +25,7 @@ const SCALES: std::ops::RangeInclusive<f64> = 0.5..=4.0;
 const LONG: usize = 16 << 10;
 /// How often progress is shown anew.
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
+
 mod imp {
     use super::*;
 
