@@ -27,6 +27,7 @@ use vmm_core::block::create::{Preallocation, create_qcow2, grow};
 use vmm_core::block::{Format, info};
 use vmm_core::definition::{Definition, DefinitionError, Discarded, Entry, Name, Store, Vm};
 use vmm_core::machine::Machine;
+use vmm_core::net::TapName;
 use vmm_core::units::Bytes;
 
 use self::running::LocalMachine;
@@ -93,6 +94,10 @@ fn awaited<T: Send + 'static>(task: Work<T>) -> Task<Result<T, Failure>> {
 }
 
 impl Backend for LocalBackend {
+    fn tap_devices(&self) -> Vec<TapName> {
+        TapName::available()
+    }
+
     fn host(&self) -> Host {
         host::host()
     }

@@ -1,17 +1,19 @@
 //! The notation of a network on the command line.
 
 use vmm_core::machine::NetworkConfig;
-use vmm_core::net::PortForward;
+use vmm_core::net::{PortForward, TapName};
 
 /// How a network is written.
-pub(crate) const NOTATION: &str = "user[,host][,forward=HOST:GUEST]…|none";
+pub(crate) const NOTATION: &str = "user[,host][,forward=HOST:GUEST]…|tap=NAME|none";
 
 /// What a machine is connected to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Net {
     /// Nothing: it has no network card.
     None,
-    /// The host's network.
+    /// A TAP device of the host's.
+    Tap(TapName),
+    /// The host's network, through passt.
     User {
         /// Whether the guest reaches the host's loopback address.
         reach_host: bool,
@@ -26,9 +28,12 @@ impl Net {
         if text == "none" {
             return Ok(Self::None);
         }
+        if let Some(name) = text.strip_prefix("tap=") {
+            return name.parse().map(Self::Tap).map_err(|error| format!("{error}"));
+        }
         let mut words = text.split(',');
         if words.next() != Some("user") {
-            return Err("write “user” or “none”".into());
+            return Err("write “user”, “tap=NAME” or “none”".into());
         }
         let (mut reach_host, mut forwards) = (false, Vec::new());
         for word in words {
@@ -47,6 +52,7 @@ impl Net {
     pub(crate) fn config(self) -> Option<NetworkConfig> {
         match self {
             Self::None => None,
+            Self::Tap(name) => Some(NetworkConfig { tap: Some(name), ..NetworkConfig::new() }),
             Self::User { reach_host, forwards } => {
                 Some(NetworkConfig { reach_host, forwards, ..NetworkConfig::new() })
             }
@@ -67,8 +73,18 @@ mod tests {
             Net::parse("user,forward=2222:22,host,forward=tcp:127.0.0.1/80:8080"),
             user(true, vec![PortForward::tcp(2222, 22), PortForward::tcp(80, 8080)])
         );
-        for text in ["", "tap", "none,host", "user,", "user,forward", "user,forward=22", "user,x=y"]
-        {
+        assert_eq!(Net::parse("tap=tap0"), Ok(Net::Tap("tap0".parse().unwrap())));
+        for text in [
+            "tap=",
+            "tap=a/b",
+            "",
+            "tap",
+            "none,host",
+            "user,",
+            "user,forward",
+            "user,forward=22",
+            "user,x=y",
+        ] {
             assert!(Net::parse(text).is_err(), "{text}");
         }
     }

@@ -9,7 +9,7 @@ use vmm_core::block::{Format, info};
 use vmm_core::definition::{Definition, DiskBus, Drive, Name, Network};
 use vmm_core::media;
 use vmm_core::media::osinfo::{self, Database};
-use vmm_core::net::PortForward;
+use vmm_core::net::{PortForward, TapName};
 use vmm_core::units::Bytes;
 
 use super::disk::DiskOption;
@@ -72,6 +72,10 @@ pub(crate) struct New {
     #[arg(long = "forward", value_name = "[udp:][ADDRESS/]HOST:GUEST")]
     forwards: Vec<PortForward>,
 
+    /// TAP device of this computer's to connect it to
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["forwards", "no_network"])]
+    tap: Option<TapName>,
+
     /// Anything worth remembering
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     notes: String,
@@ -88,8 +92,11 @@ impl New {
         definition.cpus = self.cpus;
         definition.firmware = self.firmware.into();
         definition.notes = self.notes;
-        definition.network = (!self.no_network)
-            .then(|| Network { forwards: self.forwards.clone(), ..Network::new() });
+        definition.network = (!self.no_network).then(|| Network {
+            forwards: self.forwards.clone(),
+            tap: self.tap.clone(),
+            ..Network::new()
+        });
         let medium = self.iso.as_deref().map(medium).transpose()?;
         let usual = medium.as_deref().map(usual_bus).unwrap_or_default();
         definition.drives.extend(size.map(|_| Drive::Disk {

@@ -47,6 +47,10 @@ fn network(definition: &Definition) -> String {
         return "none".to_owned();
     };
     let mut text = format!("card {}", network.mac);
+    if let Some(tap) = &network.tap {
+        text.push_str(&format!(", TAP device {tap}"));
+        return text;
+    }
     for forward in &network.forwards {
         text.push_str(&format!(", forward {forward}"));
     }

@@ -13,6 +13,7 @@ mod media;
 mod memtest;
 mod network;
 mod system;
+mod tap;
 mod terminal;
 mod variables;
 mod virtio_blk;

@@ -22,6 +22,7 @@ use vmm_core::display::Display;
 use vmm_core::machine::{Command, Event, SerialPort, SerialStart};
 use vmm_core::media::Found;
 use vmm_core::media::osinfo::OperatingSystem;
+use vmm_core::net::TapName;
 use vmm_core::units::Bytes;
 
 pub use self::failure::Failure;
@@ -124,6 +125,9 @@ pub struct Storage {
 pub trait Backend {
     /// What this host has.
     fn host(&self) -> Host;
+
+    /// The host's TAP devices, which the kernel lists at once.
+    fn tap_devices(&self) -> Vec<TapName>;
 
     /// What stands in the way of running machines; empty when nothing does.
     fn problems(&self) -> Task<Vec<Problem>>;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use vmm_core::block::Format;
 use vmm_core::definition::{Definition, Name};
+use vmm_core::net::TapName;
 use vmm_core::units::Bytes;
 
 use super::machine::FakeMachine;
@@ -161,6 +162,10 @@ fn gone() -> Failure {
 }
 
 impl Backend for FakeBackend {
+    fn tap_devices(&self) -> Vec<TapName> {
+        ["tap0", "tap1"].into_iter().filter_map(|name| name.parse().ok()).collect()
+    }
+
     fn host(&self) -> Host {
         Host { memory: Bytes::gib(16), cpus: 8 }
     }

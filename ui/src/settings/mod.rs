@@ -14,6 +14,7 @@ mod network;
 mod notes;
 mod number;
 mod pending;
+mod way;
 
 use std::cell::RefCell;
 use std::rc::Rc;

@@ -10,12 +10,14 @@ use vmm_core::definition::{Definition, Network};
 use vmm_core::net::PortForward;
 
 use super::context::Context;
+use super::way::WayRow;
 
 /// The group with the network.
 pub(super) struct NetworkGroup {
     context: Rc<Context>,
     group: adw::PreferencesGroup,
     card: adw::SwitchRow,
+    way: WayRow,
     reach_host: adw::SwitchRow,
     new: adw::EntryRow,
     forwards: RefCell<Vec<adw::ActionRow>>,
@@ -33,6 +35,7 @@ impl NetworkGroup {
         on_toggle(&card, context, &showing, |definition, active| {
             definition.network.get_or_insert_default().enabled = active;
         });
+        let way = WayRow::new(context);
         let reach_host = adw::SwitchRow::builder()
             .title(gettext("_Reaches This Computer's Own Services"))
             .subtitle(gettext("Those that listen on localhost, for nobody else"))
@@ -63,12 +66,14 @@ impl NetworkGroup {
         ));
         let group = adw::PreferencesGroup::builder().title(gettext("Network")).build();
         group.add(&card);
+        group.add(way.widget());
         group.add(&reach_host);
         group.add(&new);
         Self {
             context: context.clone(),
             group,
             card,
+            way,
             reach_host,
             new,
             forwards: RefCell::default(),
@@ -90,9 +95,12 @@ impl NetworkGroup {
         self.card.set_subtitle(&address);
         self.reach_host.set_active(network.is_some_and(|network| network.reach_host));
         self.showing.set(false);
-        self.reach_host.set_visible(enabled);
-        self.new.set_visible(enabled);
-        let forwards = network.filter(|_| enabled).map(|Network { forwards, .. }| forwards.clone());
+        self.way.show(network);
+        // A TAP device leads where whoever made it decided.
+        let own = enabled && network.is_none_or(|network| network.tap.is_none());
+        self.reach_host.set_visible(own);
+        self.new.set_visible(own);
+        let forwards = network.filter(|_| own).map(|Network { forwards, .. }| forwards.clone());
         self.show_forwards(forwards.unwrap_or_default());
     }
 

@@ -11,7 +11,7 @@ use crate::block::Format;
 pub use crate::machine::DiskBus;
 use crate::machine::{Boot, DriveConfig, MachineConfig, NetworkConfig};
 pub use crate::machine::{MAX_CPUS, MAX_DRIVES, MIN_MEMORY};
-use crate::net::{MAX_FORWARDS, MacAddress, PortForward};
+use crate::net::{MAX_FORWARDS, MacAddress, PortForward, TapName};
 use crate::units::Bytes;
 
 /// Memory comes in multiples of this.
@@ -170,12 +170,20 @@ pub struct Network {
     pub forwards: Vec<PortForward>,
     /// Whether the guest reaches what listens on the host's loopback address.
     pub reach_host: bool,
+    /// The host's TAP device that the card is connected to, in place of all that.
+    pub tap: Option<TapName>,
 }
 
 impl Network {
     /// A card with an address of its own.
     pub fn new() -> Self {
-        Self { enabled: true, mac: MacAddress::random(), forwards: Vec::new(), reach_host: false }
+        Self {
+            enabled: true,
+            mac: MacAddress::random(),
+            forwards: Vec::new(),
+            reach_host: false,
+            tap: None,
+        }
     }
 
     fn config(&self) -> Option<NetworkConfig> {
@@ -183,6 +191,7 @@ impl Network {
             mac: self.mac,
             forwards: self.forwards.clone(),
             reach_host: self.reach_host,
+            tap: self.tap.clone(),
         })
     }
 }

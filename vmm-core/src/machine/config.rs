@@ -7,7 +7,7 @@ use std::str::FromStr;
 use uuid::Uuid;
 
 use super::error::MachineError;
-use crate::net::{MAX_FORWARDS, MacAddress, PortForward};
+use crate::net::{MAX_FORWARDS, MacAddress, PortForward, TapName};
 use crate::units::Bytes;
 
 /// Least RAM: what stock firmware and a small system need.
@@ -67,7 +67,7 @@ impl MachineConfig {
     }
 }
 
-/// A network card and the way from it to the host's network, which passt is.
+/// A network card and the way from it to the host's network, which passt is, or a TAP device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NetworkConfig {
     /// The card's address.
@@ -77,12 +77,15 @@ pub struct NetworkConfig {
     /// Whether the guest reaches what listens on the host's loopback address, by the address of
     /// its gateway.
     pub reach_host: bool,
+    /// The TAP device that is the way instead; forwards and the host's loopback address are none of
+    /// its business.
+    pub tap: Option<TapName>,
 }
 
 impl NetworkConfig {
     /// A card with an address of its own, and the host out of the guest's reach.
     pub fn new() -> Self {
-        Self { mac: MacAddress::random(), forwards: Vec::new(), reach_host: false }
+        Self { mac: MacAddress::random(), forwards: Vec::new(), reach_host: false, tap: None }
     }
 
     fn check(&self) -> Result<(), MachineError> {

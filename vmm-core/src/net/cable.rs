@@ -1,6 +1,5 @@
 //! What lies between a network card and what it is connected to.
 
-use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
@@ -8,6 +7,7 @@ use parking_lot::{Mutex, MutexGuard};
 use vmm_sys_util::eventfd::EventFd;
 
 use super::frames::Connection;
+use super::wire::Wire;
 
 /// What a card has moved, as the guest sees it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub struct Cable {
     /// What frames go over, in use by the card.
     connection: Mutex<Option<Connection>>,
     /// What the card is to use from now on.
-    next: Mutex<Option<UnixStream>>,
+    next: Mutex<Option<Wire>>,
     /// Wakes the card for that.
     news: EventFd,
     listener: OnceLock<Listener>,
@@ -71,13 +71,14 @@ impl Cable {
         }
     }
 
-    /// Connects the other end to `stream`, in place of what was there: the link is up.
+    /// Connects the other end to `wire`, in place of what was there: the link is up.
     ///
     /// # Errors
-    /// When the system refuses to make the socket non-blocking.
-    pub fn plug(&self, stream: UnixStream) -> std::io::Result<()> {
-        stream.set_nonblocking(true)?;
-        *self.next.lock() = Some(stream);
+    /// When the system refuses to make it non-blocking.
+    pub fn plug(&self, wire: impl Into<Wire>) -> std::io::Result<()> {
+        let wire = wire.into();
+        wire.set_nonblocking()?;
+        *self.next.lock() = Some(wire);
         self.tell(true);
         // Fails only when the counter is at its end, and then it is rung anyway.
         let _ = self.news.write(1);
@@ -100,7 +101,7 @@ impl Cable {
     }
 
     /// The connection plugged in since the last time.
-    pub(crate) fn take_next(&self) -> Option<UnixStream> {
+    pub(crate) fn take_next(&self) -> Option<Wire> {
         // Nothing to read when nobody rang.
         let _ = self.news.read();
         self.next.lock().take()

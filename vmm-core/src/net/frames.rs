@@ -1,18 +1,20 @@
-//! Frames over a stream socket: each is preceded by its length, four bytes, the highest first.
-//! Both ends are other processes', so every length is checked.
+//! Frames on their way over a [`Wire`]. What waits is kept as streams have it: each frame is
+//! preceded by its length, four bytes, the highest first. Both ends are other processes', so every
+//! length is checked.
 
 use std::io::{self, ErrorKind, Read, Write};
+use std::ops::RangeInclusive;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::net::UnixStream;
 
 use thiserror::Error;
 
-use super::{ETHERNET_HEADER, MAX_FRAME};
+use super::wire::{MAX_PACKET, Wire};
+use super::{ETHERNET_HEADER, MAX_FRAME, VIRTIO_HEADER};
 
 /// Length of the length.
 const PREFIX: usize = 4;
 /// Bytes read at a time at most; a frame of any length fits.
-const INCOMING: usize = 2 * (PREFIX + MAX_FRAME + 1);
+const INCOMING: usize = 2 * (PREFIX + MAX_PACKET);
 /// More frames are taken as long as fewer bytes than this wait to be written.
 const OUTGOING: usize = 1 << 16;
 
@@ -39,10 +41,11 @@ pub(crate) enum Outcome {
     Wait,
 }
 
-/// A non-blocking stream socket with the frames that are on their way.
+/// A wire with the frames that are on their way. With a virtio header, where the wire carries
+/// those, a frame here is both together.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    stream: UnixStream,
+    wire: Wire,
     incoming: Box<[u8]>,
     /// Of `incoming`, where the next frame's length starts and where what was read ends.
     start: usize,
@@ -53,9 +56,22 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(stream: UnixStream) -> Self {
+    pub(crate) fn new(wire: Wire) -> Self {
         let incoming = vec![0; INCOMING].into_boxed_slice();
-        Self { stream, incoming, start: 0, end: 0, outgoing: Vec::new(), written: 0 }
+        Self { wire, incoming, start: 0, end: 0, outgoing: Vec::new(), written: 0 }
+    }
+
+    /// Whether each frame begins with a virtio header.
+    pub(crate) fn has_headers(&self) -> bool {
+        matches!(self.wire, Wire::Packets(_))
+    }
+
+    /// How long a frame can be.
+    fn lengths(&self) -> RangeInclusive<usize> {
+        match self.wire {
+            Wire::Stream(_) => ETHERNET_HEADER..=MAX_FRAME,
+            Wire::Packets(_) => VIRTIO_HEADER + ETHERNET_HEADER..=MAX_PACKET,
+        }
     }
 
     /// Reads what is there into what room there is.
@@ -68,7 +84,11 @@ impl Connection {
             // There is a whole frame to be taken first.
             return Ok(Outcome::More);
         }
-        match self.stream.read(&mut self.incoming[self.end..]) {
+        let stream = match &mut self.wire {
+            Wire::Stream(stream) => stream,
+            Wire::Packets(_) => return self.fill_with_packets(),
+        };
+        match stream.read(&mut self.incoming[self.end..]) {
             Ok(0) => Err(FrameError::Closed),
             Ok(len) => {
                 self.end += len;
@@ -82,19 +102,39 @@ impl Connection {
         }
     }
 
+    /// Reads packets for as long as the longest has room.
+    fn fill_with_packets(&mut self) -> Result<Outcome, FrameError> {
+        let Wire::Packets(packets) = &mut self.wire else { return Ok(Outcome::Wait) };
+        while self.incoming.len() - self.end >= PREFIX + MAX_PACKET {
+            let (prefix, room) = self.incoming[self.end..].split_at_mut(PREFIX);
+            match packets.read(&mut room[..MAX_PACKET]) {
+                Ok(0) => return Err(FrameError::Closed),
+                Ok(len) => {
+                    prefix.copy_from_slice(&(len as u32).to_be_bytes());
+                    self.end += PREFIX + len;
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Outcome::Wait),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(Outcome::More)
+    }
+
     /// The next frame that was read. It stays the next until [`Self::drop_frame`].
     pub(crate) fn frame(&mut self) -> Result<Option<&[u8]>, FrameError> {
+        let lengths = self.lengths();
         loop {
             let rest = &self.incoming[self.start..self.end];
             let Some((prefix, rest)) = rest.split_first_chunk::<PREFIX>() else { return Ok(None) };
             let len = u32::from_be_bytes(*prefix);
-            if len as usize > MAX_FRAME {
+            if len as usize > *lengths.end() {
                 return Err(FrameError::Length(len));
             }
             if rest.len() < len as usize {
                 return Ok(None);
             }
-            if len as usize >= ETHERNET_HEADER {
+            if len as usize >= *lengths.start() {
                 break;
             }
             // No frame for anybody.
@@ -130,7 +170,7 @@ impl Connection {
     /// Frames too short or too long, which would end the connection, are left out as well. `true`
     /// when it was added.
     pub(crate) fn add(&mut self, len: usize, fill: impl FnOnce(&mut [u8]) -> bool) -> bool {
-        if !(ETHERNET_HEADER..=MAX_FRAME).contains(&len) {
+        if !self.lengths().contains(&len) {
             return false;
         }
         let start = self.outgoing.len();
@@ -146,7 +186,7 @@ impl Connection {
     /// Writes what waits, as far as there is room. [`Outcome::Wait`] when there is not enough.
     pub(crate) fn flush(&mut self) -> Result<Outcome, FrameError> {
         while self.is_writing() {
-            match self.stream.write(&self.outgoing[self.written..]) {
+            match self.write() {
                 Ok(0) => return Err(FrameError::Closed),
                 Ok(len) => self.written += len,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -164,14 +204,41 @@ impl Connection {
     }
 }
 
+impl Connection {
+    /// Writes as much as the wire takes at a time; how much that was.
+    fn write(&mut self) -> io::Result<usize> {
+        let waiting = &self.outgoing[self.written..];
+        let packets = match &mut self.wire {
+            Wire::Stream(stream) => return stream.write(waiting),
+            Wire::Packets(packets) => packets,
+        };
+        // All that waits was added whole.
+        let Some((prefix, rest)) = waiting.split_first_chunk::<PREFIX>() else { return Ok(0) };
+        let len = u32::from_be_bytes(*prefix) as usize;
+        match packets.write(&rest[..len]) {
+            Err(error) if !is_lost(&error) => Err(error),
+            _ => Ok(PREFIX + len),
+        }
+    }
+}
+
+/// Whether a packet is lost as on any network, and those after it need not be: the guest's header
+/// makes no sense, the interface is down, or the host has no room.
+fn is_lost(error: &io::Error) -> bool {
+    let lost = [libc::EINVAL, libc::EIO, libc::EMSGSIZE, libc::ENOBUFS, libc::ENOMEM];
+    error.raw_os_error().is_some_and(|number| lost.contains(&number))
+}
+
 impl AsFd for Connection {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.stream.as_fd()
+        self.wire.as_fd()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::net::{UnixDatagram, UnixStream};
+
     use proptest::prelude::*;
 
     use super::*;
@@ -179,7 +246,41 @@ mod tests {
     fn pair() -> (Connection, UnixStream) {
         let (ours, theirs) = UnixStream::pair().unwrap();
         ours.set_nonblocking(true).unwrap();
-        (Connection::new(ours), theirs)
+        (Connection::new(ours.into()), theirs)
+    }
+
+    /// Packets as of a TAP device, from a socket that keeps them apart as well.
+    fn packets() -> (Connection, UnixDatagram) {
+        let (ours, theirs) = UnixDatagram::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        (Connection::new(Wire::Packets(std::os::fd::OwnedFd::from(ours).into())), theirs)
+    }
+
+    #[test]
+    fn packets_stay_apart_and_keep_their_headers() {
+        let (mut connection, peer) = packets();
+        assert!(connection.has_headers());
+        let long = 60_000;
+        for len in [25, 26, 1526, long] {
+            peer.send(&vec![len as u8; len]).unwrap();
+            connection.fill().unwrap();
+        }
+        let frames = taken(&mut connection);
+        // The first has no room for an Ethernet header.
+        assert_eq!(frames.iter().map(Vec::len).collect::<Vec<_>>(), [26, 1526, long]);
+        assert!(!connection.add(25, |_| true) && !connection.add(MAX_PACKET + 1, |_| true));
+        for len in [26, 1526] {
+            assert!(connection.add(len, |to| {
+                to.fill(len as u8);
+                true
+            }));
+        }
+        assert_eq!(connection.flush().unwrap(), Outcome::More);
+        let mut buffer = [0; 4096];
+        for len in [26, 1526] {
+            assert_eq!(peer.recv(&mut buffer).unwrap(), len);
+            assert!(buffer[..len].iter().all(|byte| *byte == len as u8));
+        }
     }
 
     fn taken(connection: &mut Connection) -> Vec<Vec<u8>> {

@@ -33,6 +33,7 @@ const ENABLED: &str = "enabled";
 const MAC: &str = "mac";
 const FORWARDS: &str = "forwards";
 const REACH_HOST: &str = "reach-host";
+const TAP: &str = "tap";
 
 #[cfg(test)]
 mod tests {
@@ -155,8 +156,13 @@ speed = 5 # from the future
             let network = definition.network.as_mut().unwrap();
             network.forwards.push("udp:53:53".parse().unwrap());
             network.reach_host = true;
+            network.tap = Some("tap0".parse().unwrap());
         });
         assert!(more.contains("\"udp:53:53\"") && more.contains("speed = 5"), "{more}");
+        assert!(more.contains("tap = \"tap0\""), "{more}");
+        assert_eq!(rewritten(&more, |_| ()), more);
+        let back = rewritten(&more, |definition| definition.network.as_mut().unwrap().tap = None);
+        assert!(!back.contains("tap"), "{back}");
         let none = rewritten(&text, |definition| definition.network = None);
         assert_eq!(none, SAMPLE);
     }
@@ -171,6 +177,8 @@ speed = 5 # from the future
             ("\"2222:22\"", "\"1:2\", \"1:3\"", "twice"),
             ("mac = \"02:00:00:00:00:01\"", "", "“mac” is missing"),
             ("speed = 5", "enabled = 1", "true or false"),
+            ("speed = 5", "tap = 1", "a TAP device's name"),
+            ("speed = 5", "tap = \"a/b\"", "up to 15 characters"),
         ] {
             let text = format!("{SAMPLE}{}", NETWORKED.replacen(from, to, 1));
             let Err(DefinitionError::Damaged(damage)) = read_text(&text) else {

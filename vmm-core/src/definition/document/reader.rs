@@ -11,7 +11,7 @@ use super::*;
 use crate::block::Format;
 use crate::definition::error::{Damage, DefinitionError};
 use crate::definition::model::{Definition, DiskBus, Drive, Firmware, Invalid, Name, Network};
-use crate::net::PortForward;
+use crate::net::{PortForward, TapName};
 
 /// What `text`, which stands in `file`, defines.
 ///
@@ -144,7 +144,18 @@ impl Reader<'_> {
             mac: self.parsed_in(entry, MAC, whole, "\"02:12:34:56:78:9a\"")?,
             forwards: self.forwards(entry)?,
             reach_host: self.flag(entry, REACH_HOST)?,
+            tap: self.tap(entry)?,
         }))
+    }
+
+    fn tap(&self, entry: &dyn TableLike) -> Result<Option<TapName>, Damage> {
+        let expected = "a TAP device's name, such as \"tap0\"";
+        let name = self.optional(entry, TAP, expected, Item::as_str)?;
+        let read = |name: &str| {
+            let wrong = |error| self.damage(span(entry, TAP), &format!("“{TAP}”: {error}"));
+            name.parse().map_err(wrong)
+        };
+        name.map(read).transpose()
     }
 
     fn forwards(&self, entry: &dyn TableLike) -> Result<Vec<PortForward>, Damage> {

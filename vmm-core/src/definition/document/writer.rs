@@ -27,6 +27,7 @@ const DRIVES: &str = "
 const NETWORK_HEADER: &str = "
 # The network card. “forwards” are ports of this computer that lead into the machine, such as
 # \"2222:22\"; “reach-host” lets the machine reach services that listen on localhost.
+# “tap = \"tap0\"” connects it to a TAP device of this computer's instead.
 ";
 
 /// The text of a new definition.
@@ -119,6 +120,13 @@ fn write_network(table: &mut Table, old: Option<&Network>, new: &Network) {
         set(entry, FORWARDS, new.forwards.iter().map(ToString::to_string).collect::<Array>());
     }
     set_flag(entry, REACH_HOST, new.reach_host);
+    match &new.tap {
+        None => drop(entry.remove(TAP)),
+        Some(tap) if old.and_then(|old| old.tap.as_ref()) != Some(tap) => {
+            set(entry, TAP, tap.to_string());
+        }
+        Some(_) => {}
+    }
 }
 
 /// Sets a value where it stands, with the comment behind it.

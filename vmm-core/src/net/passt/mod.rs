@@ -18,7 +18,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use vmm_sys_util::eventfd::EventFd;
 
 use self::launch::{LaunchError, launch};
-use super::{Cable, NetBackend, PortForward};
+use super::{Cable, NetBackend, Offloads, PortForward};
 use crate::thread;
 
 /// A passt that has run this long may end without being taken for broken.
@@ -109,7 +109,7 @@ impl Passt {
 }
 
 impl NetBackend for Passt {
-    fn connect(&self, cable: &Arc<Cable>) {
+    fn connect(&self, cable: &Arc<Cable>, _: Offloads) {
         let mut starter = self.starter.lock();
         {
             let mut progress = self.shared.progress.lock();

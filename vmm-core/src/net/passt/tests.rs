@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
 use super::*;
+use crate::net::Wire;
 
 /// How long anything may take.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -73,19 +74,19 @@ fn breaks_grow_and_end() {
 fn one_that_is_missing_is_told_of_once() {
     let stage = stage("");
     std::fs::remove_file(stage.folder.path().join("passt")).unwrap();
-    stage.passt.connect(&stage.cable);
+    stage.passt.connect(&stage.cable, Offloads::empty());
     let told = stage.warnings.recv_blocking().unwrap();
     assert!(told.contains("Install the package “passt”"), "{told}");
     wait_for("the link to be down", || stage.downs.load(SeqCst) == 1);
     // The guest restarts its driver: it is looked for again.
     wait_for("the next attempt", || {
-        stage.passt.connect(&stage.cable);
+        stage.passt.connect(&stage.cable, Offloads::empty());
         stage.downs.load(SeqCst) > 1
     });
     assert!(stage.warnings.try_recv().is_err(), "told twice");
     write_script(&stage.folder.path().join("passt"), "exit 0");
     wait_for("the link", || {
-        stage.passt.connect(&stage.cable);
+        stage.passt.connect(&stage.cable, Offloads::empty());
         stage.ups.load(SeqCst) == 1
     });
     assert!(stage.cable.is_connected());
@@ -94,7 +95,7 @@ fn one_that_is_missing_is_told_of_once() {
 #[test]
 fn one_that_fails_says_why_and_is_tried_again() {
     let stage = stage("echo 'Started.' >&2; printf 'Port \\0332222 is taken.\\n\\n' >&2; exit 1");
-    stage.passt.connect(&stage.cable);
+    stage.passt.connect(&stage.cable, Offloads::empty());
     let told = stage.warnings.recv_blocking().unwrap();
     assert!(told.contains("passt cannot start (Port 2222 is taken)"), "{told}");
     assert!(!stage.cable.is_connected());
@@ -112,9 +113,10 @@ fn the_process_gets_its_end_of_the_cable() {
          eval \"exec 3<&$2 4>&$2\"; exec 2>&-\n\
          cat <&3 >&4 & exit 0",
     );
-    stage.passt.connect(&stage.cable);
+    stage.passt.connect(&stage.cable, Offloads::empty());
     wait_for("the link", || stage.ups.load(SeqCst) == 1);
-    let mut stream = stage.cable.take_next().unwrap();
+    let wire = stage.cable.take_next().unwrap();
+    let Wire::Stream(mut stream) = wire else { panic!("a stream") };
     stream.set_nonblocking(false).unwrap();
     stream.set_read_timeout(Some(LIMIT)).unwrap();
     stream.write_all(b"hello").unwrap();
@@ -129,7 +131,7 @@ fn the_end_comes_soon_whatever_the_process_does() {
         ["sleep 100", "exec 2>&-; sleep 100", "exit 1", "while :; do echo words >&2; done"]
     {
         let stage = stage(script);
-        stage.passt.connect(&stage.cable);
+        stage.passt.connect(&stage.cable, Offloads::empty());
         std::thread::sleep(Duration::from_millis(50));
         let start = Instant::now();
         drop(stage.passt);

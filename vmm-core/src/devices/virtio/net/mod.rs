@@ -1,8 +1,9 @@
 //! Network card (VIRTIO 1.2 §5.1), at the end of a [`Cable`].
 //!
-//! One queue for each direction. Frames come and go whole: the network at the other end takes
-//! packets as long as the guest may make them ([`MTU`]), so there is nothing to split, and what it
-//! sends never left this machine, so there are no checksums to look at. The link is up while the
+//! One queue for each direction. Frames come and go whole. passt at the other end takes packets as
+//! long as the guest may make them ([`crate::net::MTU`]), so there is nothing to cut, and what it
+//! sends never left this machine, so there are no checksums to look at. Where the other end does
+//! such work instead (a TAP device), headers go through as they are. The link is up while the
 //! driver is at work and the cable is connected.
 
 mod port;
@@ -16,13 +17,23 @@ use serde::{Deserialize, Serialize};
 use self::port::Port;
 use super::device::{Activation, Assignment, Kind, VirtioDevice, config_bytes};
 use super::signals::ConfigNotifier;
-use crate::net::{Cable, MTU, MacAddress, NetBackend};
+use crate::net::{Cable, MacAddress, NetBackend, Offloads};
 use crate::state::{Persist, RestoreError};
 
 /// Feature bits (§5.1.3).
 mod feature {
+    use crate::net::Offloads;
+
+    /// The driver may send packets with a partial checksum.
+    pub(super) const CSUM: u64 = 1 << 0;
     /// The driver takes packets that are said to have a valid checksum at their word.
     pub(super) const GUEST_CSUM: u64 = 1 << 1;
+    /// The driver takes TCP segments over IPv4, or IPv6, that are yet to be cut.
+    pub(super) const GUEST_TSO4: u64 = 1 << 7;
+    pub(super) const GUEST_TSO6: u64 = 1 << 8;
+    /// The driver may send such.
+    pub(super) const HOST_TSO4: u64 = 1 << 11;
+    pub(super) const HOST_TSO6: u64 = 1 << 12;
     /// The largest packet is in the configuration.
     pub(super) const MTU: u64 = 1 << 3;
     /// The address is in the configuration.
@@ -31,6 +42,24 @@ mod feature {
     pub(super) const MRG_RXBUF: u64 = 1 << 15;
     /// The state of the link is in the configuration.
     pub(super) const STATUS: u64 = 1 << 16;
+
+    /// What is offered where the other end deals with it.
+    pub(super) const OFFLOADS: u64 =
+        CSUM | GUEST_CSUM | GUEST_TSO4 | GUEST_TSO6 | HOST_TSO4 | HOST_TSO6;
+
+    /// What a driver that accepted `features` does not need to have done.
+    pub(super) fn offloads(features: u64) -> Offloads {
+        let pairs = [
+            (GUEST_CSUM, Offloads::CHECKSUM),
+            (GUEST_TSO4, Offloads::TCP4),
+            (GUEST_TSO6, Offloads::TCP6),
+        ];
+        pairs
+            .into_iter()
+            .filter(|(bit, _)| features & bit != 0)
+            .map(|(_, offload)| offload)
+            .collect()
+    }
 }
 
 /// Queues: received frames, and frames to send (§5.1.2).
@@ -80,6 +109,8 @@ pub struct NetCard {
     mac: MacAddress,
     cable: Arc<Cable>,
     backend: Arc<dyn NetBackend>,
+    /// The largest packet.
+    mtu: u16,
     link: Arc<Link>,
 }
 
@@ -92,7 +123,8 @@ impl NetCard {
         let (cable, link) = (Cable::new()?, Arc::new(Link::default()));
         let listener = link.clone();
         cable.listen(move |up| listener.set(up));
-        Ok(Self { mac, cable, backend, link })
+        let mtu = backend.mtu();
+        Ok(Self { mac, cable, backend, mtu, link })
     }
 
     /// Its cable.
@@ -108,7 +140,7 @@ impl NetCard {
         config[6..8].copy_from_slice(&status.to_le_bytes());
         // Pairs of queues: one.
         config[8..10].copy_from_slice(&1u16.to_le_bytes());
-        config[10..].copy_from_slice(&MTU.to_le_bytes());
+        config[10..].copy_from_slice(&self.mtu.to_le_bytes());
         config
     }
 }
@@ -119,7 +151,13 @@ impl VirtioDevice for NetCard {
     }
 
     fn features(&self) -> u64 {
-        feature::GUEST_CSUM | feature::MTU | feature::MAC | feature::MRG_RXBUF | feature::STATUS
+        let offloads = if self.backend.has_offloads() { feature::OFFLOADS } else { 0 };
+        offloads
+            | feature::GUEST_CSUM
+            | feature::MTU
+            | feature::MAC
+            | feature::MRG_RXBUF
+            | feature::STATUS
     }
 
     fn queue_sizes(&self) -> Vec<u16> {
@@ -142,12 +180,18 @@ impl VirtioDevice for NetCard {
         if connected {
             // The driver looks at the status after this, or has it from before a restore.
             self.link.state.lock().up = true;
-        } else {
-            self.backend.connect(&self.cable);
         }
-        let port = Port::new(&activation, self.cable.clone(), self.backend.clone(), {
-            let link = self.link.clone();
-            move || link.set(false)
+        let offloads = match self.backend.has_offloads() {
+            true => feature::offloads(activation.features),
+            false => Offloads::empty(),
+        };
+        if !connected || self.backend.has_offloads() {
+            self.backend.connect(&self.cable, offloads);
+        }
+        let (link, backend) = (self.link.clone(), self.backend.clone());
+        let port = Port::new(&activation, self.cable.clone(), move |cable| {
+            link.set(false);
+            backend.connect(cable, offloads);
         });
         Ok(activation.all_to(port))
     }

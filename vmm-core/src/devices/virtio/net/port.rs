@@ -7,15 +7,14 @@ use rustix::event::{PollFd, PollFlags, poll};
 
 use super::{RECEIVE, TRANSMIT, feature};
 use crate::devices::virtio::{Activation, Chain, Events, Interest, VirtQueue, Worker};
-use crate::net::{Cable, Connection, FrameError, NetBackend, Outcome};
+use crate::net::{Cable, Connection, FrameError, Outcome, VIRTIO_HEADER as HEADER};
 
 /// Tokens of what is watched.
 const NEWS: u64 = 0;
 const STREAM: u64 = 1;
 
-/// The header before each frame in a queue (VIRTIO 1.2 §5.1.6).
-const HEADER: usize = 12;
-/// Where its flags and its number of buffers are.
+/// Where the flags and the number of buffers are in the header before each frame in a queue (VIRTIO
+/// 1.2 §5.1.6).
 const FLAGS: usize = 0;
 const NUM_BUFFERS: usize = 10;
 /// The frame's checksums are right (`VIRTIO_NET_HDR_F_DATA_VALID`).
@@ -23,6 +22,9 @@ const DATA_VALID: u8 = 2;
 
 /// Reads and queues served before others get their turn.
 const ROUNDS: u32 = 32;
+
+/// Hears that a cable has lost its connection.
+type OnLoss = Box<dyn Fn(&Arc<Cable>) + Send>;
 
 /// What becomes of a received frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,14 +36,13 @@ enum Delivery {
 
 pub(super) struct Port {
     cable: Arc<Cable>,
-    backend: Arc<dyn NetBackend>,
     receive: Option<Arc<VirtQueue>>,
     transmit: Option<Arc<VirtQueue>>,
     /// The driver takes frames in several buffers.
     mergeable: bool,
     flags: u8,
-    /// The connection is lost.
-    on_loss: Box<dyn Fn() + Send>,
+    /// The connection is lost: there is to be another.
+    on_loss: OnLoss,
     /// A frame waits for buffers.
     stalled: bool,
     /// What is waited for on the connection; `None` when there is none.
@@ -52,12 +53,10 @@ impl Port {
     pub(super) fn new(
         activation: &Activation,
         cable: Arc<Cable>,
-        backend: Arc<dyn NetBackend>,
-        on_loss: impl Fn() + Send + 'static,
+        on_loss: impl Fn(&Arc<Cable>) + Send + 'static,
     ) -> Self {
         Self {
             cable,
-            backend,
             receive: activation.queue(RECEIVE),
             transmit: activation.queue(TRANSMIT),
             mergeable: activation.has(feature::MRG_RXBUF),
@@ -72,13 +71,13 @@ impl Port {
     fn take_over(&mut self, events: &Events) -> std::io::Result<()> {
         let next = self.cable.take_next();
         let mut connection = self.cable.connection();
-        if let Some(stream) = next {
+        if let Some(wire) = next {
             if let Some(old) = connection.take()
                 && self.watched.take().is_some()
             {
                 events.forget(&old)?;
             }
-            *connection = Some(Connection::new(stream));
+            *connection = Some(Connection::new(wire));
         }
         if self.watched.is_none()
             && let Some(connection) = &*connection
@@ -108,8 +107,7 @@ impl Port {
             *slot = None;
             // The backend looks at the cable.
             drop(slot);
-            (self.on_loss)();
-            self.backend.connect(&cable);
+            (self.on_loss)(&cable);
             self.discard();
         }
     }
@@ -162,11 +160,14 @@ impl Port {
     }
 
     fn add(&self, queue: &VirtQueue, mut chain: Chain, connection: &mut Connection) {
-        // What the header could say was not offered.
-        chain.take_readable(HEADER);
+        let header = if connection.has_headers() { HEADER } else { 0 };
+        if header == 0 {
+            // What it could say was not offered.
+            chain.take_readable(HEADER);
+        }
         let len = chain.readable_len() as usize;
         if connection.add(len, |frame| chain.read_exact(queue.ram(), frame)) {
-            self.cable.count_sent(len);
+            self.cable.count_sent(len - header);
         }
         queue.complete(chain);
     }
@@ -215,9 +216,16 @@ impl Port {
 
     /// Hands the guest what was read.
     fn deliver_read(&self, connection: &mut Connection) -> Result<Delivery, FrameError> {
+        let mut plain = [0; HEADER];
+        plain[FLAGS] = self.flags;
+        let has_headers = connection.has_headers();
         while let Some(frame) = connection.frame()? {
+            let (header, frame) = match frame.split_first_chunk() {
+                Some((header, frame)) if has_headers => (*header, frame),
+                _ => (plain, frame),
+            };
             if let Some(queue) = &self.receive
-                && self.deliver(queue, frame) == Delivery::NoRoom
+                && self.deliver(queue, header, frame) == Delivery::NoRoom
             {
                 return Ok(Delivery::NoRoom);
             }
@@ -226,7 +234,7 @@ impl Port {
         Ok(Delivery::Done)
     }
 
-    fn deliver(&self, queue: &VirtQueue, frame: &[u8]) -> Delivery {
+    fn deliver(&self, queue: &VirtQueue, mut header: [u8; HEADER], frame: &[u8]) -> Delivery {
         let wanted = HEADER + frame.len();
         let most = if self.mergeable { usize::from(queue.size()) } else { 1 };
         let mut chains: Vec<Chain> = Vec::new();
@@ -253,8 +261,6 @@ impl Port {
             put_back(queue, chains);
             return Delivery::Done;
         }
-        let mut header = [0; HEADER];
-        header[FLAGS] = self.flags;
         // No more than the queue has entries.
         let count = chains.len() as u16;
         header[NUM_BUFFERS..].copy_from_slice(&count.to_le_bytes());
@@ -317,8 +323,7 @@ impl Worker for Port {
                 }
                 self.stalled = false;
                 drop(slot);
-                (self.on_loss)();
-                self.backend.connect(&cable);
+                (self.on_loss)(&cable);
             }
         }
         self.serve(events);

@@ -11,7 +11,7 @@ use super::*;
 use crate::devices::virtio::tests::conformance::{self, Subject};
 use crate::devices::virtio::tests::hostile;
 use crate::devices::virtio::tests::rig::{DATA, Rig, WRITE, wait_for};
-use crate::net::testing::Echo;
+use crate::net::testing::{Echo, PacketEcho};
 use crate::net::{MAX_FRAME, Traffic};
 
 const RX: u16 = 0;
@@ -85,6 +85,45 @@ fn hostile_drivers() {
     hostile::check(&SUBJECT);
 }
 
+const OFFLOADING: Subject<NetCard> =
+    Subject { make: |_| card(Arc::new(PacketEcho::default())), works, eager: &[TX] };
+
+#[test]
+fn it_conforms_with_offloads() {
+    conformance::check(&OFFLOADING);
+}
+
+#[test]
+fn hostile_drivers_with_offloads() {
+    hostile::check(&OFFLOADING);
+}
+
+#[test]
+fn headers_go_through_and_the_other_end_hears_what_the_driver_takes() {
+    let network = Arc::new(PacketEcho::default());
+    let rig = Rig::cold(card(network.clone()), crate::devices::virtio::tests::rig::ram());
+    for (features, offloads) in [
+        (!0, Offloads::all()),
+        (!feature::GUEST_TSO6, Offloads::CHECKSUM | Offloads::TCP4),
+        (0, Offloads::empty()),
+    ] {
+        rig.start(features, 1024);
+        assert_eq!(*network.offloads.lock(), Some(offloads));
+        wait_for("the link", || link_up(&rig));
+        // A partial checksum, of TCP segments to be cut at 1000 bytes; the buffers are the card's to
+        // count.
+        let header = [1, 1, 54, 0, 0xe8, 3, 34, 0, 16, 0, 9, 9];
+        rig.ram.write_slice(&header, GuestAddress(OUT)).unwrap();
+        rig.ram.write_slice(&[5; 3000], GuestAddress(OUT + 12)).unwrap();
+        assert_eq!(rig.exchange(TX, &[(OUT, 3012, 0)]), 0);
+        let (back, frame) = receive(&rig, 4000);
+        assert_eq!(back[..10], header[..10]);
+        assert_eq!((back[10], back[11], frame), (1, 0, vec![5; 3000]));
+    }
+    let traffic = rig.pci.device().cable().traffic();
+    assert_eq!((traffic.sent_bytes, traffic.received_bytes), (9000, 9000));
+}
+
 #[test]
 fn the_configuration_says_what_it_is() {
     let rig = Rig::hot(card(Arc::new(Echo::default())));
@@ -100,7 +139,7 @@ struct Hand {
 }
 
 impl NetBackend for Hand {
-    fn connect(&self, _cable: &Arc<Cable>) {
+    fn connect(&self, _cable: &Arc<Cable>, _: Offloads) {
         self.asked.fetch_add(1, SeqCst);
     }
 }
