@@ -24,6 +24,9 @@ use super::store::{Store, make_folder};
 use super::vm::Vm;
 use crate::block::create::Progress;
 
+/// End of the name of a folder with disks to keep, until all of them are there.
+const PART: &str = ".part";
+
 /// A machine that is no longer in the list and can still be brought back. Dropped, it comes back
 /// at the next [`Store::recover`].
 #[derive(Debug)]
@@ -108,7 +111,8 @@ impl Store {
     /// Puts the disks of a discarded machine that are in its folder into a new folder of its name
     /// in `place`, for when it is purged, and whatever else somebody keeps there, such as images
     /// that are no longer among its drives. On the same file system that takes no time and no
-    /// space. Answers with the new folder; `None` when there is nothing to keep.
+    /// space; until all is there the folder is called otherwise, so that nobody takes a part for
+    /// the whole. Answers with the new folder; `None` when there is nothing to keep.
     ///
     /// # Errors
     /// What the system refuses, or that `progress` cancels; nothing is left in `place` then.
@@ -131,25 +135,27 @@ impl Store {
         if files.is_empty() {
             return Ok(None);
         }
-        let kept = make_free_folder(place, discarded.name())?;
+        let part = make_free_folder(place, discarded.name(), PART)?;
         let copies = files.into_iter().filter_map(|file| {
             // A second name is the same file and costs nothing.
-            let linked = link(&folder.join(&file), &kept.join(&file)).is_ok();
+            let linked = link(&folder.join(&file), &part.join(&file)).is_ok();
             (!linked).then(|| Copy { from: folder.join(&file), to: file })
         });
         let copies: Vec<_> = copies.collect();
-        let done = copy_all(&copies, &kept, progress).and_then(|()| {
-            file::sync_folder(&kept)
+        let done = copy_all(&copies, &part, progress).and_then(|()| {
+            file::sync_folder(&part).map_err(DefinitionError::io("write", &part))?;
+            let kept = make_free_folder(place, discarded.name(), "")?;
+            // In the place of an empty folder, which is the name's reservation.
+            fs::rename(&part, &kept)
+                .inspect_err(|_| drop(fs::remove_dir(&kept)))
                 .and_then(|()| file::sync_folder(place))
-                .map_err(DefinitionError::io("write", &kept))
+                .map_err(DefinitionError::io("create", &kept))?;
+            Ok(kept)
         });
-        match done {
-            Ok(()) => Ok(Some(kept)),
-            Err(error) => {
-                let _ = fs::remove_dir_all(&kept);
-                Err(error)
-            }
+        if done.is_err() {
+            let _ = fs::remove_dir_all(&part);
         }
+        done.map(Some)
     }
 
     /// Brings back the machine on `shelf`, unless the process that discarded it still lives. The
@@ -246,11 +252,11 @@ fn link(from: &Path, to: &Path) -> io::Result<()> {
     fs::hard_link(fs::canonicalize(from)?, to)
 }
 
-/// A new folder in `place`, named after a machine.
-fn make_free_folder(place: &Path, name: &Name) -> Result<PathBuf, DefinitionError> {
+/// A new folder in `place`, named after a machine and with this at the end.
+fn make_free_folder(place: &Path, name: &Name, end: &str) -> Result<PathBuf, DefinitionError> {
     fs::create_dir_all(place).map_err(DefinitionError::io("create", place))?;
     for name in candidates(name) {
-        let folder = place.join(name);
+        let folder = place.join(name + end);
         match make_folder(&folder, false) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(DefinitionError::io("create", folder)(error)),

@@ -172,6 +172,25 @@ fn disks_can_be_kept() {
     assert_eq!(names(&place), ["my-vm", "my-vm-2"]);
 }
 
+#[test]
+fn disks_that_are_not_all_there_yet_are_called_so() {
+    let (_root, store) = store();
+    let discarded = store.discard(&make(&store, "my vm")).unwrap();
+    // Another file system, so that there is something to copy.
+    let place = tempfile::tempdir_in("/dev/shm").unwrap();
+    let mut seen = Vec::new();
+    let mut look = |_, _| {
+        seen.extend(names(place.path()));
+        true
+    };
+    let kept = store.keep_disks(&discarded, place.path(), &mut look).unwrap().unwrap();
+    assert_eq!(kept, place.path().join("my-vm"));
+    assert!(!seen.is_empty() && seen.iter().all(|name| name == "my-vm.part"), "{seen:?}");
+    assert_eq!(names(place.path()), ["my-vm"]);
+    assert!(store.keep_disks(&discarded, place.path(), &mut |_, _| false).is_err());
+    assert_eq!(names(place.path()), ["my-vm"]);
+}
+
 /// Where the process that is to be killed has its store.
 const VICTIM: &str = "BERTH_TEST_DISCARD_STORE";
 
