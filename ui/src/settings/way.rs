@@ -62,7 +62,7 @@ impl WayRow {
         self.showing.set(true);
         if self.row.model().is_none() || *self.taps.borrow() != taps {
             let names: Vec<_> =
-                std::iter::once(gettext("This Computer's Network"))
+                std::iter::once(gettext("This Computer"))
                     .chain(taps.iter().map(|tap| {
                         gettext("TAP Device {name}").replace("{name}", &tap.to_string())
                     }))
