@@ -8,17 +8,21 @@
 mod bench;
 mod debian;
 pub mod desktop;
+mod disks;
 mod image;
 mod memory;
 mod process;
+mod processor;
 mod qemu;
 mod screen;
 
 pub use bench::{Bench, Better, Row, Side};
 pub use debian::Debian;
+pub use disks::{Bus, DiskGuest, DiskSizes, StartingDisks};
 pub use image::{check as check_image, create as create_image, overlay};
 pub use memory::{beyond_guest_ram, proportional};
 pub use process::{Berth, Ended, Running};
+pub use processor::host_time;
 pub use qemu::{Monitor, Qemu};
 pub use screen::Picture;
 
