@@ -14,7 +14,8 @@ use crate::memory::GuestRam;
 /// A hard disk on a raw or qcow2 image.
 ///
 /// The image is locked while the disk exists; dropping the disk ends its threads, flushes the
-/// image and unlocks it. Requests run on up to four threads of the disk's own.
+/// image and unlocks it. Requests run on up to four threads of the disk's own, but for short ones
+/// that need not wait ([`BlockDevice::run_or_submit`]).
 ///
 /// Requests that change the image and fail because of the host are parked, as are those that come
 /// after them, and the fault is reported once. They are no longer in flight: [`Self::drain`] does
@@ -76,6 +77,10 @@ impl BlockDevice for Disk {
 
     fn submit(&self, request: Request) {
         self.engine.submit(request);
+    }
+
+    fn run_or_submit(&self, request: Request) {
+        self.engine.run_or_submit(request);
     }
 
     fn drain(&self) {

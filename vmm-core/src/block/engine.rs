@@ -15,6 +15,7 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 use super::fault::{DiskFault, FaultKind};
 use super::guest::GuestBuffers;
 use super::image::Image;
+use super::pace::Pace;
 use super::{Operation, Request};
 use crate::memory::GuestRam;
 use crate::thread;
@@ -22,6 +23,10 @@ use crate::thread;
 /// Most threads of one disk. The host's page cache serves a few requests at a time as fast as
 /// many; the rest queue here rather than in the kernel.
 const MAX_THREADS: usize = 4;
+
+/// Most bytes of a request that is run by who submits it. Longer ones are worth a thread: several
+/// copy at a time.
+const SHORT: u64 = 16 << 10;
 
 /// Told about a disk that has stopped. Called on a thread of the disk, once each time it stops;
 /// must not wait for the disk.
@@ -37,6 +42,7 @@ struct Shared {
     image: Image,
     ram: Arc<GuestRam>,
     on_fault: FaultSink,
+    pace: Pace,
     queue: Mutex<Queue>,
     /// There is work, or the end.
     work: Condvar,
@@ -55,6 +61,10 @@ struct Queue {
     threads: usize,
     /// Threads that wait for work.
     idle: usize,
+    /// One of them has been woken and has not begun. Until then nobody else is: who begins wakes
+    /// the next if there is more than one takes, so that a queue of requests which need not wait
+    /// for anything costs few wake-ups.
+    waking: bool,
     closing: bool,
     /// A thread panicked: the image's state in memory cannot be trusted any more.
     broken: bool,
@@ -66,6 +76,7 @@ impl Engine {
             image,
             ram,
             on_fault,
+            pace: Pace::default(),
             queue: Mutex::default(),
             work: Condvar::new(),
             idle: Condvar::new(),
@@ -86,14 +97,34 @@ impl Engine {
             return;
         }
         queue.waiting.push_back(request);
-        if queue.idle < queue.waiting.len() && queue.threads < MAX_THREADS {
+        if queue.idle == 0 && !queue.waking && queue.threads < MAX_THREADS {
             queue.threads += 1;
+            queue.waking = true;
             drop(queue);
             self.start_thread();
-        } else {
+        } else if self.shared.should_wake(&mut queue) {
             drop(queue);
             self.shared.work.notify_one();
         }
+    }
+
+    /// Runs a short request on this thread if such requests do not wait for anything at present,
+    /// or starts it.
+    pub(super) fn run_or_submit(&self, request: Request) {
+        let len: u64 = request.segments.iter().map(|segment| u64::from(segment.len)).sum();
+        let moves = matches!(request.operation, Operation::Read | Operation::Write);
+        if !moves || len > SHORT || !self.shared.pace.is_quick() {
+            return self.submit(request);
+        }
+        let mut queue = self.shared.queue.lock();
+        if queue.broken || queue.fault.is_some() {
+            drop(queue);
+            return self.submit(request);
+        }
+        queue.running += 1;
+        drop(queue);
+        let worker = Worker { shared: &self.shared, pooled: false };
+        self.shared.pace.watch(|| worker.run_one(request));
     }
 
     fn start_thread(&self) {
@@ -101,7 +132,7 @@ impl Engine {
         let path = self.image().file().path().to_path_buf();
         let started = thread::spawn(
             "disk",
-            move || Worker { shared: &shared }.run(),
+            move || Worker { shared: &shared, pooled: true }.run(),
             move |detail| on_fault(DiskFault { path, kind: FaultKind::Panic, detail }),
         );
         match started {
@@ -110,6 +141,7 @@ impl Engine {
                 tracing::warn!(%error, "a disk's thread could not be started");
                 let mut queue = self.shared.queue.lock();
                 queue.threads -= 1;
+                queue.waking = false;
                 if queue.threads == 0 {
                     let stranded = std::mem::take(&mut queue.waiting);
                     drop(queue);
@@ -213,6 +245,15 @@ impl Drop for Engine {
     }
 }
 
+impl Shared {
+    /// Whether a thread is to be woken now.
+    fn should_wake(&self, queue: &mut Queue) -> bool {
+        let wake = !queue.waking && queue.idle > 0 && !queue.waiting.is_empty();
+        queue.waking |= wake;
+        wake
+    }
+}
+
 impl Queue {
     fn is_idle(&self) -> bool {
         self.waiting.is_empty() && self.running == 0
@@ -228,13 +269,19 @@ enum Outcome {
 /// One thread's part.
 struct Worker<'a> {
     shared: &'a Shared,
+    /// Whether the thread is one of the disk's.
+    pooled: bool,
 }
 
 impl Worker<'_> {
     fn run(&self) {
         let mut queue = self.shared.queue.lock();
+        queue.waking = false;
         loop {
             if let Some(request) = queue.waiting.pop_front() {
+                if self.shared.should_wake(&mut queue) {
+                    self.shared.work.notify_one();
+                }
                 if queue.fault.is_some() && !queue.closing && changes_image(&request.operation) {
                     queue.parked.push_back(request);
                     self.tell_idle(&queue);
@@ -249,13 +296,15 @@ impl Worker<'_> {
                 queue.idle += 1;
                 self.shared.work.wait(&mut queue);
                 queue.idle -= 1;
+                queue.waking = false;
             }
         }
     }
 
     /// Runs a request and ends or parks it.
     fn run_one(&self, request: Request) {
-        let mut flight = Flight { shared: self.shared, request: Some(request) };
+        let mut flight =
+            Flight { shared: self.shared, pooled: self.pooled, request: Some(request) };
         let Some(request) = &flight.request else { return };
         let outcome = self.attempt(request);
         match outcome {
@@ -304,6 +353,7 @@ impl Worker<'_> {
 /// A request being run. Whatever happens to the thread, the request ends or is parked.
 struct Flight<'a> {
     shared: &'a Shared,
+    pooled: bool,
     request: Option<Request>,
 }
 
@@ -346,7 +396,7 @@ impl Drop for Flight<'_> {
         let mut stranded = VecDeque::new();
         if panicking {
             queue.broken = true;
-            queue.threads -= 1;
+            queue.threads -= usize::from(self.pooled);
             stranded.append(&mut queue.waiting);
             stranded.append(&mut queue.parked);
             self.shared.work.notify_all();

@@ -22,6 +22,7 @@ mod host_file;
 mod image;
 mod lock;
 pub(crate) mod optical;
+mod pace;
 mod qcow2;
 mod storage;
 #[cfg(test)]
@@ -107,6 +108,13 @@ pub trait BlockDevice: Send + Sync {
     /// Starts a request. Requests run concurrently and end in any order; a request past the end
     /// of the medium fails.
     fn submit(&self, request: Request);
+
+    /// As [`Self::submit`], for a caller whose thread has nothing else to do: a short request
+    /// that need not wait for the host's storage may be run at once, which costs less than to hand
+    /// it over.
+    fn run_or_submit(&self, request: Request) {
+        self.submit(request);
+    }
 
     /// Waits until every request submitted before has ended.
     fn drain(&self);

@@ -42,6 +42,10 @@ impl QueueState {
     }
 }
 
+/// Chains served before the driver is told of those that are completed: an interrupt costs more than
+/// most of what is done for a chain.
+const SERVED_TOGETHER: u32 = 8;
+
 struct Ring {
     queue: Queue,
     /// Whether the device may still use it.
@@ -52,6 +56,8 @@ struct Ring {
     again: VecDeque<u16>,
     /// Whether something was completed since the driver was last told.
     news: bool,
+    /// More is likely to be completed in a moment: the driver is told of all together.
+    serving: bool,
     /// Index of the used ring up to which the driver was told, or did not want to be.
     told: u16,
 }
@@ -138,6 +144,7 @@ impl VirtQueue {
             in_flight: BTreeSet::new(),
             again: state.in_flight.iter().copied().collect(),
             news: false,
+            serving: false,
             told: state.next_used,
         };
         let indirect = features & feature::INDIRECT_DESC != 0;
@@ -245,7 +252,7 @@ impl VirtQueue {
     /// Interrupts the guest, if something was completed since and the driver wants to know.
     pub fn notify(&self) {
         let mut ring = self.ring.lock();
-        if !ring.open || !std::mem::take(&mut ring.news) {
+        if !ring.open || ring.serving || !std::mem::take(&mut ring.news) {
             return;
         }
         let wanted = self.interrupt_wanted(&mut ring);
@@ -289,28 +296,38 @@ impl VirtQueue {
         self.pop().or_else(|| if self.enable_notifications() { self.pop() } else { None })
     }
 
-    /// Hands `each` all chains that the driver offers, then notifies the driver of what was
-    /// completed, and asks it to ring again. Stops early when the guest offers more and more, so
+    /// Hands `each` all chains that the driver offers, notifies the driver of what is completed
+    /// meanwhile, several at a time, and asks it to ring again. Stops early when the guest offers more and more, so
     /// that others get their turn, and sees to it that the queue is served again.
     pub fn serve(&self, mut each: impl FnMut(Chain)) {
         let mut left = 2 * u32::from(self.size());
         loop {
             self.disable_notifications();
+            self.ring.lock().serving = true;
             while let Some(chain) = self.pop() {
                 each(chain);
                 left = left.saturating_sub(1);
                 if left == 0 {
-                    self.notify();
+                    self.notify_served();
                     self.kick();
                     return;
                 }
+                if left.is_multiple_of(SERVED_TOGETHER) {
+                    self.notify_served();
+                    self.ring.lock().serving = true;
+                }
             }
-            self.notify();
+            self.notify_served();
             // A queue that gives nothing although there is something is broken or dead.
             if !self.enable_notifications() || !self.is_usable() {
                 return;
             }
         }
+    }
+
+    fn notify_served(&self) {
+        self.ring.lock().serving = false;
+        self.notify();
     }
 
     /// Has the queue served as if the guest had rung.

@@ -111,7 +111,7 @@ impl Target {
         done: impl FnOnce(io::Result<()>) + Send + 'static,
     ) {
         let done: Completion = Box::new(done);
-        self.image.submit(Request { operation, offset, segments, done });
+        self.image.run_or_submit(Request { operation, offset, segments, done });
     }
 
     fn read(self: &Arc<Self>, mut waiting: Waiting, sector: u64) {
