@@ -274,7 +274,11 @@ impl Session {
             Event::Refused(reason) => return Some(SessionError::Refused(reason)),
             Event::MediumHeld { .. } => return Some(SessionError::MediumHeld),
             Event::Warning(warning) => report::message(&warning),
-            Event::Reset | Event::Medium { .. } | Event::Leds(_) | Event::Tablet(_) => {}
+            Event::Reset
+            | Event::Medium { .. }
+            | Event::DiskGrown { .. }
+            | Event::Leds(_)
+            | Event::Tablet(_) => {}
             Event::Statistics(_) => {
                 // A second of running since the retry: it worked.
                 if self.retry_at.is_none() && self.fault.take().is_some() {

@@ -12,9 +12,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use async_channel::Receiver;
+use vmm_core::block::Format;
 use vmm_core::machine::{
-    Boot, Command, Event, Machine, MachineConfig, PauseReason, SerialOutput, SerialStart, State,
-    StopReason,
+    Boot, Command, DiskBus, DriveConfig, Event, Machine, MachineConfig, PauseReason, SerialOutput,
+    SerialStart, State, StopReason,
 };
 use vmm_core::units::Bytes;
 
@@ -37,6 +38,10 @@ const POWER_OFF: &[u8] = &[0x66, 0xba, 0x04, 0x06, 0x66, 0xb8, 0x00, 0x3c, 0x66,
 const CRASH: &[u8] = &[0x0f, 0x0b];
 
 fn machine(kernel: PathBuf, cpus: u32) -> Machine {
+    machine_with(kernel, cpus, Vec::new())
+}
+
+fn machine_with(kernel: PathBuf, cpus: u32, drives: Vec<DriveConfig>) -> Machine {
     let boot = Boot::Kernel { kernel, initrd: None, command_line: String::new() };
     Machine::new(&MachineConfig {
         name: "test".into(),
@@ -44,7 +49,7 @@ fn machine(kernel: PathBuf, cpus: u32) -> Machine {
         memory: Bytes::mib(64),
         cpus,
         boot,
-        drives: Vec::new(),
+        drives,
         boot_first: None,
         network: None,
         agent: None,
@@ -152,6 +157,32 @@ fn pauses_and_resumes(folder: &Path) {
     assert!(commands.send_blocking(Command::Pause).is_err());
 }
 
+fn disks_grow(folder: &Path) {
+    let disk = |name: &str, bus| {
+        let path = folder.join(name);
+        fs::write(&path, [0; 4096]).unwrap();
+        DriveConfig::Disk { path, format: Some(Format::Raw), read_only: false, bus }
+    };
+    let drives = vec![disk("sata", DiskBus::Sata), disk("virtio", DiskBus::Virtio)];
+    let chatter = machine_with(kernel(folder, "grower", &[SAY_A, CHATTER]), 1, drives);
+    let commands = chatter.commands();
+    let events = start(&chatter);
+    let refused = |drive, size| {
+        commands.send_blocking(Command::GrowDisk { drive, size }).unwrap();
+        wait(&events, |event| match event {
+            Event::Refused(why) => Some(why.clone()),
+            _ => None,
+        })
+    };
+    assert!(refused(0, Bytes::mib(1)).contains("SATA"));
+    assert!(refused(1, Bytes(512)).contains("cannot shrink"));
+    assert!(refused(2, Bytes::mib(1)).contains("no disk"));
+    commands.send_blocking(Command::GrowDisk { drive: 1, size: Bytes::mib(1) }).unwrap();
+    wait(&events, |event| matches!(event, Event::DiskGrown { drive: 1 }).then_some(()));
+    let length = |name| fs::metadata(folder.join(name)).unwrap().len();
+    assert_eq!((length("sata"), length("virtio")), (4096, 1 << 20));
+}
+
 fn guests_turn_off_and_crash_alone(folder: &Path) {
     let bystander = machine(kernel(folder, "bystander", &[SAY_A, CHATTER]), 1);
     let serial = bystander.serial(SerialStart::Scrollback).output;
@@ -185,6 +216,7 @@ fn machines_live_and_leave_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let before = possessions();
     pauses_and_resumes(folder.path());
+    disks_grow(folder.path());
     guests_turn_off_and_crash_alone(folder.path());
     // Never started, too.
     drop(machine(kernel(folder.path(), "idle", &[LOOP]), 4));

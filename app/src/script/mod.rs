@@ -82,6 +82,8 @@ pub(crate) enum Action {
     Click,
     /// Let the guest give up so much memory.
     Balloon(Bytes),
+    /// Make the drive with this index larger, a disk, to this size.
+    GrowDisk(usize, Bytes),
     /// Take a picture of the screen.
     Screenshot(PathBuf),
     /// Put this medium into the optical drive, or take it out.

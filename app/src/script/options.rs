@@ -129,6 +129,14 @@ fn options() -> Vec<Option_> {
              for the virtio balloon",
         ),
         (
+            "grow-disk",
+            Some("NUMBER,SIZE"),
+            text(|text| {
+                disk_size(text).map(|(drive, size)| Item::Action(Action::GrowDisk(drive, size)))
+            }),
+            "Make a virtio disk larger while the guest uses it; the first drive has number 0",
+        ),
+        (
             "screenshot",
             Some("FILE.png"),
             ValueParser::new(
@@ -214,6 +222,14 @@ fn place(text: &str) -> Result<(u16, u16), String> {
     };
     let place = text.split_once(',').and_then(|(x, y)| Some((axis(x)?, axis(y)?)));
     place.ok_or_else(|| "write two percentages, such as 50,12.5".to_owned())
+}
+
+/// A drive's number and a size.
+fn disk_size(text: &str) -> Result<(usize, Bytes), String> {
+    let (drive, size) = text.split_once(',').unwrap_or_default();
+    let drive = drive.trim().parse().map_err(|_| "write a drive's number and a size: 0,40G")?;
+    let size: Bytes = size.trim().parse().map_err(|error| format!("{error}"))?;
+    Ok((drive, size))
 }
 
 impl Args for Script {
@@ -316,6 +332,7 @@ mod tests {
             Action::Point(..) => "point",
             Action::Click => "click",
             Action::Balloon(_) => "balloon",
+            Action::GrowDisk(..) => "grow",
             Action::TypeSerial(_) => "serial",
             Action::Screenshot(_) => "shot",
             Action::ChangeMedium(Some(_)) => "insert",
@@ -389,6 +406,12 @@ mod tests {
     }
 
     #[test]
+    fn disks_grow_by_their_numbers() {
+        assert_eq!(outline(&["--wait", "1", "--grow-disk", "1,40G"]), ["1 s to pass: grow"]);
+        assert_eq!(disk_size("1, 40G"), Ok((1, Bytes::gib(40))));
+    }
+
+    #[test]
     fn bad_values_are_refused() {
         for arguments in [
             ["--timeout", "-1"],
@@ -404,6 +427,9 @@ mod tests {
             ["--point", "101,0"],
             ["--point", "-1,nan"],
             ["--balloon", "lots"],
+            ["--grow-disk", "40G"],
+            ["--grow-disk", "first,40G"],
+            ["--grow-disk", "0,lots"],
         ] {
             assert!(Test::try_parse_from(["test", arguments[0], arguments[1]]).is_err());
         }

@@ -197,6 +197,9 @@ impl Runner {
             Action::TypeSerial(bytes) => self.input.push_back(bytes),
             Action::Point(x, y) => self.commands.push_back(Command::PointAt { x, y }),
             Action::Balloon(memory) => self.commands.push_back(Command::Balloon(memory)),
+            Action::GrowDisk(drive, size) => {
+                self.commands.push_back(Command::GrowDisk { drive, size });
+            }
             Action::Click => {
                 let button = |buttons| PointerEvent { buttons, ..PointerEvent::default() };
                 self.commands.extend([1, 0].map(|held| Command::Pointer(button(held))));

@@ -140,6 +140,7 @@ async fn obey(commands: Receiver<Command>, shared: std::rc::Weak<Shared>) {
             Command::ChangeMedium { drive, medium, .. } => {
                 shared.tell(Event::Medium { drive, medium });
             }
+            Command::GrowDisk { drive, .. } => shared.tell(Event::DiskGrown { drive }),
             _ => {}
         }
     }

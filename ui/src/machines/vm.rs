@@ -65,6 +65,7 @@ mod imp {
                     Signal::builder("launched").build(),
                     Signal::builder("reset").build(),
                     Signal::builder("media-changed").build(),
+                    Signal::builder("disk-grown").build(),
                     Signal::builder("medium-held").param_types([u32::static_type()]).build(),
                     Signal::builder("told").param_types([String::static_type()]).build(),
                     Signal::builder("ended").build(),
@@ -269,6 +270,11 @@ impl Vm {
         )
     }
 
+    /// Called when a disk of the running machine has become larger.
+    pub fn connect_disk_grown(&self, f: impl Fn(&Self) + 'static) -> glib::SignalHandlerId {
+        self.connect_plain("disk-grown", f)
+    }
+
     /// Called with a drive's index when its medium was not changed because the guest holds it.
     pub fn connect_medium_held(&self, f: impl Fn(&Self, usize) + 'static) -> glib::SignalHandlerId {
         self.connect_closure(
@@ -338,6 +344,7 @@ impl Vm {
             Event::MediumHeld { drive } => {
                 self.emit_by_name::<()>("medium-held", &[&(drive as u32)]);
             }
+            Event::DiskGrown { .. } => self.emit_by_name::<()>("disk-grown", &[]),
             Event::Leds(_) => {}
             Event::Tablet(used) => self.set_tablet(used),
             Event::Statistics(statistics) => imp.history.record(&statistics),

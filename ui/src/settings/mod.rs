@@ -99,7 +99,7 @@ impl SettingsPage {
             )),
         ];
         // In front of the last refresh, which shows what they come to.
-        handlers.extend(parts.drives.connect_media(vm));
+        handlers.extend(parts.drives.connect_running(vm));
         let page = Self { root, parts, handlers: RefCell::new(handlers) };
         page.follow_visibility();
         page

@@ -23,6 +23,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_removed_disk_keeps_its_file_or_not", a_removed_disk_keeps_its_file_or_not),
     ("disks_of_running_machines_are_not_deleted", disks_of_running_machines_are_not_deleted),
     ("a_disk_is_made_and_grown", a_disk_is_made_and_grown),
+    ("a_disk_grows_while_the_machine_runs", a_disk_grows_while_the_machine_runs),
     ("an_existing_disk_is_added_where_it_is", an_existing_disk_is_added_where_it_is),
 ];
 
@@ -228,6 +229,46 @@ fn a_disk_is_made_and_grown() {
     row(&stage, 1, "Disk 2", "12 GiB");
     let facts = DiskFacts { size: Bytes::gib(12), used: Bytes::mib(1) };
     stage.backend.set_disk(whole, Ok(facts));
+}
+
+fn a_disk_grows_while_the_machine_runs() {
+    let stage = Stage::new();
+    let whole = stage.vm.folder().join("disk.qcow2");
+    stage.backend.set_disk(whole.clone(), Ok(facts(Bytes::gib(8))));
+    let machine = stage.start();
+    row(&stage, 0, "Disk", "8 GiB");
+    stage.act("grow", 0u32);
+    let size = find::<adw::EntryRow>(stage.dialog().upcast_ref(), |_| true);
+    size.set_text("12 GiB");
+    stage.backend.set_disk(whole, Ok(facts(Bytes::gib(12))));
+    stage.answer("Make Larger");
+    row(&stage, 0, "Disk", "12 GiB");
+    let grow = Command::GrowDisk { drive: 0, size: Bytes::gib(12) };
+    assert!(machine.received().contains(&grow));
+    // A guest does not notice that a SATA disk has grown, and one that is not the running
+    // machine's cannot.
+    let offered = || {
+        let page = stage.page();
+        let menus = all::<gtk::MenuButton>(&page);
+        let models: Vec<_> = menus.iter().filter_map(gtk::MenuButton::menu_model).collect();
+        models.iter().any(offers_growing)
+    };
+    assert!(offered());
+    stage.act("toggle-bus", 0u32);
+    wait_for("no way to grow it", || !offered());
+}
+
+fn facts(size: Bytes) -> DiskFacts {
+    DiskFacts { size, used: Bytes::mib(1) }
+}
+
+/// Whether a menu has an entry that makes a disk larger.
+fn offers_growing(menu: &gtk::gio::MenuModel) -> bool {
+    (0..menu.n_items()).any(|item| {
+        let action = menu.item_attribute_value(item, "action", None);
+        action.is_some_and(|action| action.str() == Some("drives.grow"))
+            || menu.item_link(item, "section").is_some_and(|section| offers_growing(&section))
+    })
 }
 
 fn an_existing_disk_is_added_where_it_is() {

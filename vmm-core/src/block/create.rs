@@ -17,8 +17,7 @@ use rustix::fs::RenameFlags;
 
 use super::error::ImageError;
 use super::host_file::HostFile;
-use super::image::{DiskOptions, Image, MAX_DISK_SIZE};
-use super::qcow2::Header;
+use super::image::{DiskOptions, Image, check_new_size};
 use super::storage::ImageStorage;
 use super::{Format, info};
 use crate::units::Bytes;
@@ -62,7 +61,7 @@ pub fn create_qcow2(
     backing: Option<&Backing>,
     progress: Progress<'_>,
 ) -> Result<(), ImageError> {
-    check_size(size)?;
+    check_new_size(size)?;
     if let Some(backing) = backing {
         if preallocation != Preallocation::None {
             return Err(ImageError::PreallocatedOverlay);
@@ -114,7 +113,7 @@ pub fn create_raw(
     preallocation: Preallocation,
     progress: Progress<'_>,
 ) -> Result<(), ImageError> {
-    check_size(size)?;
+    check_new_size(size)?;
     let new = NewFile::create(path)?;
     let io = |error| new.failed(error);
     if preallocation == Preallocation::Full {
@@ -137,27 +136,9 @@ pub fn create_raw(
 /// # Errors
 /// When the image cannot be used or is in use, or the size is impossible or smaller than now.
 pub fn grow(path: &Path, format: Option<Format>, size: Bytes) -> Result<(), ImageError> {
-    check_size(size)?;
+    check_new_size(size)?;
     let options = DiskOptions { format, ..DiskOptions::default() };
-    let image = Image::open(path, &options)?;
-    if size.0 < image.len() {
-        let (path, current) = (path.to_path_buf(), Bytes(image.len()));
-        return Err(ImageError::WouldShrink { path, current, wanted: size });
-    }
-    if image.format() == Format::Qcow2 {
-        let failed = |source| ImageError::Qcow2 { path: path.to_path_buf(), source };
-        if Header::read(image.file()).map_err(failed)?.snapshots != 0 {
-            return Err(ImageError::GrowWithSnapshots(path.to_path_buf()));
-        }
-    }
-    image.grow(size.0).map_err(ImageError::io(path, "grown"))
-}
-
-fn check_size(size: Bytes) -> Result<(), ImageError> {
-    if size.0 == 0 || !size.0.is_multiple_of(512) || size > MAX_DISK_SIZE {
-        return Err(ImageError::InvalidSize { size, max: MAX_DISK_SIZE });
-    }
-    Ok(())
+    Image::open(path, &options)?.grow(size)
 }
 
 fn check_backing(path: &Path, backing: &Backing) -> Result<(), ImageError> {

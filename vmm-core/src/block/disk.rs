@@ -10,6 +10,7 @@ use super::fault::DiskFault;
 use super::image::{DiskOptions, Image};
 use super::{BlockDevice, Format, Request};
 use crate::memory::GuestRam;
+use crate::units::Bytes;
 
 /// A hard disk on a raw or qcow2 image.
 ///
@@ -58,6 +59,16 @@ impl Disk {
     /// When the system cannot.
     pub fn flush(&self) -> io::Result<()> {
         self.engine.image().flush()
+    }
+
+    /// Makes the disk larger; what is added reads as zeroes. Waits for requests that are being run
+    /// and for the image to be on stable storage. The guest has yet to be told.
+    ///
+    /// # Errors
+    /// When the size is impossible or smaller than now, or the image cannot grow. The disk then
+    /// goes on as before.
+    pub fn grow(&self, size: Bytes) -> Result<(), ImageError> {
+        self.engine.image().grow(size)
     }
 
     /// Goes on after a fault. If that persists, it is reported again.

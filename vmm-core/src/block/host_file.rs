@@ -129,6 +129,13 @@ impl HostFile {
         self.limit.store(limit, Ordering::Relaxed);
     }
 
+    /// Lets writes reach `more` bytes further.
+    pub(super) fn raise_limit(&self, more: u64) {
+        let raised = |limit: u64| Some(limit.saturating_add(more));
+        // The closure never declines.
+        let _ = self.limit.fetch_update(Ordering::Relaxed, Ordering::Relaxed, raised);
+    }
+
     /// Fills `buffer` from `offset`, with zeroes beyond the end of the file.
     pub(crate) fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         let mut done = 0;

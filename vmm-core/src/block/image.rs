@@ -6,8 +6,10 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use imago::io_buffers::{IoVector, IoVectorMut};
+use parking_lot::Mutex;
 
 use super::chain::Chain;
 use super::error::ImageError;
@@ -37,7 +39,10 @@ pub struct DiskOptions {
 #[derive(Debug)]
 pub(super) struct Image {
     file: Arc<HostFile>,
-    len: u64,
+    /// Size of the disk in bytes. It only grows.
+    len: AtomicU64,
+    /// Held while it does.
+    growing: Mutex<()>,
     layout: Layout,
 }
 
@@ -64,19 +69,23 @@ impl Image {
                 format::check_raw_length(&file)?;
                 check_size(path, file.len())?;
                 let len = file.len();
-                Ok(Self { file, len, layout: Layout::Raw { probed } })
+                Ok(Self::new(file, len, Layout::Raw { probed }))
             }
             Format::Qcow2 => {
                 let volume = Chain::new(path, options).open(&file)?;
-                Ok(Self { file, len: volume.len(), layout: Layout::Qcow2(volume) })
+                Ok(Self::new(file, volume.len(), Layout::Qcow2(volume)))
             }
         }
+    }
+
+    fn new(file: Arc<HostFile>, len: u64, layout: Layout) -> Self {
+        Self { file, len: len.into(), growing: Mutex::default(), layout }
     }
 
     /// Opens the file at `path` read-only as it is, unchecked.
     pub(super) fn plain(file: HostFile) -> Self {
         let len = file.len();
-        Self { file: Arc::new(file), len, layout: Layout::Raw { probed: false } }
+        Self::new(Arc::new(file), len, Layout::Raw { probed: false })
     }
 
     pub(super) fn format(&self) -> Format {
@@ -88,7 +97,7 @@ impl Image {
 
     /// Size of the disk in bytes.
     pub(super) fn len(&self) -> u64 {
-        self.len
+        self.len.load(Ordering::Acquire)
     }
 
     pub(super) fn read_only(&self) -> bool {
@@ -181,18 +190,37 @@ impl Image {
         }
     }
 
-    /// Makes the disk larger. The object is not for use after that.
-    pub(super) fn grow(self, len: u64) -> io::Result<()> {
-        match &self.layout {
-            Layout::Raw { .. } => self.file.set_len(len)?,
-            Layout::Qcow2(volume) => volume.grow(len)?,
+    /// Makes the disk larger, also while it is in use; what is added reads as zeroes.
+    ///
+    /// # Errors
+    /// When the size is impossible or smaller than now, or the image cannot grow. It is then used
+    /// as before.
+    pub(super) fn grow(&self, size: Bytes) -> Result<(), ImageError> {
+        check_new_size(size)?;
+        let path = self.file.path();
+        let _growing = self.growing.lock();
+        let current = Bytes(self.len());
+        if size < current {
+            let path = path.to_path_buf();
+            return Err(ImageError::WouldShrink { path, current, wanted: size });
         }
-        self.flush()
+        let grown = match &self.layout {
+            _ if self.read_only() => Err(io::ErrorKind::PermissionDenied.into()),
+            Layout::Raw { .. } => self.file.set_len(size.0),
+            Layout::Qcow2(volume) if volume.has_snapshots() => {
+                return Err(ImageError::GrowWithSnapshots(path.to_path_buf()));
+            }
+            Layout::Qcow2(volume) => volume.grow(size.0),
+        };
+        grown.and_then(|()| self.flush()).map_err(ImageError::io(path, "grown"))?;
+        // Only now: what is written there must not be lost with the new size.
+        self.len.store(size.0, Ordering::Release);
+        Ok(())
     }
 
     fn check_range(&self, offset: u64, len: u64) -> io::Result<()> {
         match offset.checked_add(len) {
-            Some(end) if end <= self.len => Ok(()),
+            Some(end) if end <= self.len() => Ok(()),
             _ => Err(io::ErrorKind::InvalidInput.into()),
         }
     }
@@ -234,6 +262,14 @@ pub(super) fn or_unsupported(result: io::Result<()>) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::Unsupported => Ok(()),
         result => result,
     }
+}
+
+/// Whether a disk can be made so large.
+pub(super) fn check_new_size(size: Bytes) -> Result<(), ImageError> {
+    if size.0 == 0 || !size.0.is_multiple_of(512) || size > MAX_DISK_SIZE {
+        return Err(ImageError::InvalidSize { size, max: MAX_DISK_SIZE });
+    }
+    Ok(())
 }
 
 pub(super) fn check_size(path: &Path, size: u64) -> Result<(), ImageError> {

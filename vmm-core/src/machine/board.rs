@@ -344,6 +344,11 @@ impl Board {
         self.drives.take_ejected(&self.ahci, drive)
     }
 
+    /// As [`Drives::grow`].
+    pub(super) fn grow_disk(&self, drive: usize, size: Bytes) -> Result<(), String> {
+        self.drives.grow(drive, size)
+    }
+
     pub(super) fn retry_disks(&self) {
         self.drives.retry();
     }

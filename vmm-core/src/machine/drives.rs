@@ -17,6 +17,7 @@ use crate::devices::ahci::{self, Ahci, Identity, MediumLocked};
 use crate::devices::virtio::VirtioPci;
 use crate::devices::virtio::blk::Blk;
 use crate::memory::GuestRam;
+use crate::units::Bytes;
 
 /// What the machine knows of a drive.
 enum Drive {
@@ -125,6 +126,24 @@ impl Drives {
         drive.force_medium(None);
         *current.lock() = None;
         true
+    }
+
+    /// Makes the disk of drive `index` larger and tells the guest. An error is a sentence for the
+    /// user.
+    pub(super) fn grow(&self, index: usize, size: Bytes) -> Result<(), String> {
+        match self.drives.get(index) {
+            Some(Drive::Disk { disk, function: Some(function) }) => {
+                disk.grow(size).map_err(|error| format!("{}.", error.chain()))?;
+                function.device().capacity_changed();
+                Ok(())
+            }
+            // IDENTIFY DEVICE tells the size once, when the guest starts.
+            Some(Drive::Disk { .. }) => Err(format!(
+                "Drive {index} is connected by SATA and cannot grow while the machine runs; shut \
+                 the machine down first."
+            )),
+            _ => Err(format!("Drive {index} is no disk.")),
+        }
     }
 
     /// Goes on with writes that a fault held up.

@@ -32,6 +32,15 @@ pub enum Command {
         /// Also when the guest has locked the tray.
         force: bool,
     },
+    /// Make a disk larger while the guest uses it, by VIRTIO 1.2 §5.2.5 with a configuration change
+    /// interrupt; [`Event::DiskGrown`] follows. Refused for SATA disks, as their guests do not
+    /// notice before the next start, and for less than the disk has.
+    GrowDisk {
+        /// Index of the drive in the configuration.
+        drive: usize,
+        /// The new size, a multiple of 512 bytes.
+        size: Bytes,
+    },
     /// Take so much memory from the guest, and give back what was taken beyond that. Its driver
     /// does what it can, in its own time; see [`BalloonFigures::inflated`]. Lasts until the machine
     /// is over.
@@ -136,6 +145,11 @@ pub enum Event {
         drive: usize,
         /// The ISO image now in it.
         medium: Option<PathBuf>,
+    },
+    /// A disk is larger than before, by command, and the guest has been told.
+    DiskGrown {
+        /// Index of the drive.
+        drive: usize,
     },
     /// The guest set the keyboard's lights: bit 0 scroll lock, 1 num lock, 2 caps lock.
     Leds(u8),

@@ -235,6 +235,10 @@ impl Supervisor {
             (Command::ChangeMedium { drive, medium, force }, _) => {
                 self.change_medium(drive, medium.as_deref(), force);
             }
+            (Command::GrowDisk { drive, size }, _) => match self.board.grow_disk(drive, size) {
+                Ok(()) => self.subscribers.tell(&Event::DiskGrown { drive }),
+                Err(why) => self.refuse(why),
+            },
             (Command::Keys(keys), State::Running) => {
                 for key in keys {
                     self.board.key(key);

@@ -8,6 +8,7 @@ use gettextrs::gettext;
 use gtk::{gio, glib};
 use vmm_core::block::Format;
 use vmm_core::definition::{Definition, DiskBus, Drive};
+use vmm_core::machine::Command;
 use vmm_core::media::Found;
 use vmm_core::units::Bytes;
 
@@ -17,6 +18,7 @@ use super::{Inner, edit, medium};
 use crate::backend::{Failure, Progress};
 use crate::dialogs::with_progress;
 use crate::preferences::Preferences;
+use crate::settings::context::Context;
 
 /// What is suggested for another disk.
 const NEW_DISK: Bytes = Bytes::gib(20);
@@ -136,7 +138,7 @@ impl Inner {
     }
 
     /// Looks at the files anew and shows what there is.
-    fn look_and_refresh(&self) {
+    pub(super) fn look_and_refresh(&self) {
         self.facts.forget();
         self.context.refresh();
     }
@@ -147,6 +149,14 @@ async fn choose(inner: Rc<Inner>, index: usize) {
     if let Some(file) = medium::choose(&inner.context, current).await {
         inner.change_medium(index, Some(file));
     }
+}
+
+/// Which drive of the running machine is disk `index`, if that can grow while its guest uses it.
+pub(super) fn growing_disk(context: &Context, index: usize) -> Option<usize> {
+    let wanted = context.vm.definition()?.drives.get(index)?.clone();
+    let grows = matches!(wanted, Drive::Disk { read_only: false, bus: DiskBus::Virtio, .. });
+    let started = context.vm.started_with()?;
+    started.drives.iter().position(|drive| *drive == wanted).filter(|_| grows)
 }
 
 async fn grow(inner: Rc<Inner>, index: usize) {
@@ -168,6 +178,13 @@ async fn grow(inner: Rc<Inner>, index: usize) {
         reserve: false,
     };
     let Some((size, _)) = ask_size(&parent, question).await else { return };
+    if inner.context.vm.status().is_live() {
+        // A machine that runs has its files for itself. It tells when the disk has grown.
+        if let Some(drive) = growing_disk(&inner.context, index) {
+            inner.context.vm.command(Command::GrowDisk { drive, size });
+        }
+        return;
+    }
     let backend = inner.context.machines.backend().clone();
     if let Err(failure) = backend.grow_disk(whole, format, size).await {
         inner.context.fail(&gettext("The Disk Was Not Made Larger"), &failure);

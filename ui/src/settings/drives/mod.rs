@@ -100,8 +100,8 @@ impl Drives {
         self.inner.facts.forget();
     }
 
-    /// Follows what happens to the media of the running machine.
-    pub(super) fn connect_media(&self, vm: &Vm) -> [glib::SignalHandlerId; 3] {
+    /// Follows what happens to the drives of the running machine.
+    pub(super) fn connect_running(&self, vm: &Vm) -> [glib::SignalHandlerId; 4] {
         let forced = {
             let (context, wishes) = (self.inner.context.clone(), self.inner.wishes.clone());
             vm.connect_medium_held(move |_, drive| {
@@ -112,8 +112,12 @@ impl Drives {
             let (context, wishes) = (self.inner.context.clone(), self.inner.wishes.clone());
             vm.connect_media_changed(move |_| medium::keep(&context, &wishes))
         };
+        let grown = {
+            let inner = self.inner.clone();
+            vm.connect_disk_grown(move |_| inner.look_and_refresh())
+        };
         let wishes = self.inner.wishes.clone();
-        [forced, kept, vm.connect_ended(move |_| wishes.borrow_mut().clear())]
+        [forced, kept, grown, vm.connect_ended(move |_| wishes.borrow_mut().clear())]
     }
 }
 
@@ -176,7 +180,10 @@ impl Inner {
                     .and_then(|image| self.facts.get(image)),
                 is_first: index == 0,
                 is_last: index == last,
-                is_off: vm.status() == Status::Off,
+                can_grow: match vm.status() {
+                    Status::Off => matches!(drive, Drive::Disk { read_only: false, .. }),
+                    _ => deeds::growing_disk(&self.context, index).is_some(),
+                },
                 is_there: !matches!((drive, running), (Drive::Optical { .. }, Some(None))),
             }
         };

@@ -20,8 +20,8 @@ pub(super) struct Shown {
     pub(super) fact: Option<Fact>,
     pub(super) is_first: bool,
     pub(super) is_last: bool,
-    /// Whether the machine is off, so that its disks can be changed.
-    pub(super) is_off: bool,
+    /// Whether a disk can be made larger now.
+    pub(super) can_grow: bool,
     /// Whether the drive is in the running machine, or the machine is off.
     pub(super) is_there: bool,
 }
@@ -156,8 +156,7 @@ fn menu(shown: &Shown) -> gio::Menu {
     }
     let disk = gio::Menu::new();
     if let Drive::Disk { read_only, bus, .. } = shown.drive {
-        // A running machine has the image for itself.
-        if shown.is_off && !read_only {
+        if shown.can_grow {
             entry(&disk, gettext("Make _Larger…"), "grow");
         }
         let label = if read_only { gettext("Allow _Writing") } else { gettext("Make Read-_Only") };

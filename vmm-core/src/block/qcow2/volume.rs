@@ -179,9 +179,19 @@ impl Volume {
         Ok(())
     }
 
-    /// Makes the disk larger. Nothing else may use it meanwhile.
+    /// Whether there are internal snapshots, which remember a size of the disk.
+    pub(in crate::block) fn has_snapshots(&self) -> bool {
+        self.snapshots
+    }
+
+    /// Makes the disk larger.
     pub(in crate::block) fn grow(&self, len: u64) -> io::Result<()> {
-        self.access.resize_grow(len, PreallocateMode::None)
+        // The top-level table moves, and its old place becomes free.
+        let _exclusive = self.mappings.write();
+        self.settle()?;
+        let more = len.saturating_sub(self.len());
+        self.file.raise_limit(more.saturating_add(more / 4));
+        self.settling.with(Settle::Tables, || self.access.resize_grow(len, PreallocateMode::None))
     }
 
     /// Makes the file stop to refer to what discards have freed. The caller holds `mappings` for

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::block::create::{self, Backing, Preallocation, create_qcow2, create_raw, grow};
+use crate::block::image::Image;
 use crate::block::info::info;
 use crate::block::{ImageError, MAX_DISK_SIZE};
 use crate::units::Bytes;
@@ -154,6 +155,70 @@ fn disks_grow() {
         let result = grow(&path, Some(format), Bytes::mib(1));
         assert!(matches!(result, Err(ImageError::WouldShrink { .. })));
     }
+}
+
+#[test]
+fn disks_grow_while_the_guest_uses_them() {
+    let dir = tempfile::tempdir().unwrap();
+    for format in [Format::Raw, Format::Qcow2] {
+        let path = dir.path().join(format.to_string());
+        match format {
+            Format::Raw => create_raw(&path, Bytes::mib(1), NONE, &mut patient()).unwrap(),
+            Format::Qcow2 => {
+                create_qcow2(&path, Bytes::mib(1), NONE, None, &mut patient()).unwrap();
+            }
+        }
+        let guest = Guest::open(&path, &options(format)).unwrap();
+        guest.write(0, &[7; 4096]).unwrap();
+        // Freed a moment before the tables move.
+        guest.run(Operation::Discard { len: 1 << 16 }, 1 << 16, Vec::new()).unwrap();
+        let mut end = Bytes::mib(1).0;
+        for size in [Bytes::mib(2), Bytes::gib(1), Bytes::gib(5)] {
+            assert!(guest.read(end, 4096).is_err(), "not there yet");
+            // Requests on their way meanwhile.
+            let writes: Vec<_> = (0..8)
+                .map(|i| guest.start(Operation::Write, i * 65536, guest.scatter(4096)))
+                .collect();
+            guest.disk.grow(size).unwrap();
+            for write in writes {
+                write.recv().unwrap().unwrap();
+            }
+            assert_eq!(guest.disk.len(), size.0);
+            assert_eq!(guest.read(end, 4096).unwrap(), [0; 4096]);
+            guest.write(size.0 - 4096, &[8; 4096]).unwrap();
+            assert_eq!(guest.read(size.0 - 4096, 4096).unwrap(), [8; 4096]);
+            end = size.0;
+        }
+        let shrunk = guest.disk.grow(Bytes::gib(4));
+        assert!(matches!(shrunk, Err(ImageError::WouldShrink { .. })));
+        assert!(matches!(guest.disk.grow(Bytes(1)), Err(ImageError::InvalidSize { .. })));
+        assert_eq!(guest.disk.len(), end);
+        drop(guest);
+        if format == Format::Qcow2 {
+            testing::assert_checked(&path, false);
+        }
+        let guest = Guest::open(&path, &read_only(format)).unwrap();
+        assert_eq!(guest.disk.len(), end);
+        assert_eq!(guest.read(end - 4096, 4096).unwrap(), [8; 4096]);
+        assert!(guest.disk.grow(Bytes::gib(6)).is_err(), "a disk that is only read");
+    }
+}
+
+#[test]
+fn a_disk_that_cannot_grow_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("disk");
+    create_qcow2(&path, Bytes::mib(1), NONE, None, &mut patient()).unwrap();
+    let image = Image::open(&path, &options(Format::Qcow2)).unwrap();
+    *image.file().probe.fail_writes.lock() = Some(Box::new(|_, _| Some(libc::ENOSPC)));
+    assert!(matches!(image.grow(Bytes::gib(1)), Err(ImageError::Io { .. })));
+    *image.file().probe.fail_writes.lock() = None;
+    assert_eq!(image.len(), Bytes::mib(1).0);
+    image.grow(Bytes::gib(1)).unwrap();
+    assert_eq!(image.len(), Bytes::gib(1).0);
+    drop(image);
+    // What the failed attempt had taken may stay counted.
+    testing::assert_checked(&path, true);
 }
 
 #[test]
