@@ -10,6 +10,9 @@ pub(super) const VARIABLES: &str = "VARS.fd";
 pub const LOG: &str = "berth.log";
 /// Where the guest's agent is reached, in the machine's runtime folder.
 pub(super) const AGENT: &str = "agent.sock";
+/// The longest name of a machine's runtime folder, in bytes, so that the path of its socket fits
+/// into an address (`unix(7)`: 107 bytes, of which a session's `/run/user/4294967295/berth/` takes 27).
+pub(super) const MAX_RUNTIME_BYTES: usize = 64;
 /// Locked while the machine runs.
 pub(super) const LOCK: &str = "lock";
 /// In the store: locked while it changes.

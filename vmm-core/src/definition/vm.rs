@@ -1,11 +1,12 @@
 //! A machine in the store.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::document;
 use super::error::{Damage, DefinitionError};
 use super::file::{self, ReadError};
-use super::folder::{DEFINITION, LOCK};
+use super::folder::{DEFINITION, LOCK, MAX_RUNTIME_BYTES};
 use super::lock::{self, VmLock};
 use super::model::Definition;
 use crate::machine::MachineConfig;
@@ -54,12 +55,18 @@ impl Vm {
     }
 
     /// The folder for what is there only while the machine runs: a folder of its name in
-    /// `$XDG_RUNTIME_DIR/berth`. It need not exist. `None` when the user's session has no such
-    /// place.
+    /// `$XDG_RUNTIME_DIR/berth`, or of its UUID when the name is too long for a socket's address.
+    /// It need not exist. `None` when the user's session has no such place.
     pub fn runtime_folder(&self) -> Option<PathBuf> {
         let session = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
         let session = session.filter(|folder| folder.is_absolute())?;
-        Some(session.join("berth").join(self.folder.file_name()?))
+        Some(session.join("berth").join(self.runtime_name()?))
+    }
+
+    fn runtime_name(&self) -> Option<OsString> {
+        let name = self.folder.file_name()?;
+        let fits = name.len() <= MAX_RUNTIME_BYTES;
+        Some(if fits { name.into() } else { self.definition.uuid.to_string().into() })
     }
 
     /// Keeps others from running, changing or deleting the machine until the lock is dropped.
@@ -91,5 +98,28 @@ impl Vm {
         file::replace(&self.folder, &text)?;
         (self.text, self.definition) = (text, definition.clone());
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_runtime_folder_is_named_after_the_machine_or_its_identity() {
+        let vm = |len: usize| {
+            let definition = Definition::new("x".parse().unwrap());
+            Vm { folder: Path::new("/vms").join("x".repeat(len)), definition, text: String::new() }
+        };
+        let name = |vm: &Vm| vm.runtime_name().unwrap().into_string().unwrap();
+        assert_eq!(name(&vm(64)), "x".repeat(64));
+        let long = vm(65);
+        assert_eq!(name(&long), long.definition.uuid.to_string());
+        // Of the user with the longest number.
+        for len in [64, 65, 255] {
+            let folder = Path::new("/run/user/4294967295/berth").join(name(&vm(len)));
+            let socket = folder.join(crate::definition::folder::AGENT);
+            std::os::unix::net::SocketAddr::from_pathname(socket).unwrap();
+        }
     }
 }

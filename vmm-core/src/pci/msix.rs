@@ -2,8 +2,8 @@
 //!
 //! The capability itself is part of the configuration space ([`super::ConfigSpace::with_msix`]);
 //! here are the table, the pending bits and the way a message takes. Where the interrupt
-//! controller has routes (KVM's irqfd), a vector owns an eventfd whose writes send its message,
-//! which may also be handed to another process; elsewhere messages are signalled one by one.
+//! controller has routes (KVM's irqfd), a vector owns an eventfd whose writes send its message;
+//! elsewhere messages are signalled one by one.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
@@ -52,8 +52,6 @@ struct Route {
     event: EventFd,
     /// What a write sends at the moment.
     sends: Option<MsiMessage>,
-    /// Others write to the event as well, so that it must not send while the vector is masked.
-    shared: bool,
 }
 
 struct Vector {
@@ -115,20 +113,6 @@ impl MsixTable {
         }
     }
 
-    /// An eventfd whose writes are interrupts by vector `index`, masked or not, to be handed to
-    /// another process. `None` where the controller has no routes.
-    pub fn share(&self, index: u16) -> Option<EventFd> {
-        let mut vector = self.vectors.get(usize::from(index))?.lock();
-        if vector.route.is_none() {
-            vector.route = self.new_route();
-        }
-        let route = vector.route.as_mut()?;
-        route.shared = true;
-        let event = route.event.try_clone().ok()?;
-        self.settle(&mut vector);
-        Some(event)
-    }
-
     /// Reads the table, `offset` bytes from its start.
     pub fn read_table(&self, offset: u64, data: &mut [u8]) {
         for (at, byte) in (offset..).zip(data) {
@@ -180,18 +164,7 @@ impl MsixTable {
 
     /// Takes the state out.
     pub fn save(&self) -> MsixState {
-        let entries = self.vectors.iter().map(|vector| {
-            let vector = vector.lock();
-            let mut entry = vector.entry;
-            // What another process has written to a vector that is masked.
-            let unsent =
-                vector.route.as_ref().filter(|route| route.shared && route.sends.is_none());
-            if unsent.is_some_and(|route| route.event.read().is_ok()) {
-                entry.pending = true;
-            }
-            entry
-        });
-        MsixState { entries: entries.collect() }
+        MsixState { entries: self.vectors.iter().map(|vector| vector.lock().entry).collect() }
     }
 
     /// Says what is wrong with `state`, if anything.
@@ -225,17 +198,8 @@ impl MsixTable {
 
     /// Follows a change of the entry or of what masks it.
     fn settle(&self, vector: &mut Vector) {
-        let may_send = self.may_send(&vector.entry);
-        if may_send && vector.entry.pending {
+        if vector.entry.pending && self.may_send(&vector.entry) {
             self.send(vector);
-        }
-        let message = vector.entry.message();
-        let Some(route) = &mut vector.route else { return };
-        if route.shared && !may_send && route.sends.take().is_some() {
-            self.controller.disconnect(route.id, &route.event);
-        }
-        if route.shared && may_send {
-            self.connect(route, message);
         }
     }
 
@@ -275,7 +239,7 @@ impl MsixTable {
     fn new_route(&self) -> Option<Route> {
         let id = self.controller.add_route()?;
         match EventFd::new(libc::EFD_NONBLOCK | libc::EFD_CLOEXEC) {
-            Ok(event) => Some(Route { id, event, sends: None, shared: false }),
+            Ok(event) => Some(Route { id, event, sends: None }),
             Err(error) => {
                 tracing::warn!("no eventfd for an interrupt: {error}");
                 self.controller.remove_route(id);

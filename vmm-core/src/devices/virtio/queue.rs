@@ -1,7 +1,6 @@
 //! A virtqueue as devices see it: chains come out, completed ones go back.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 
@@ -340,23 +339,6 @@ impl VirtQueue {
     /// the driver resets it (VIRTIO 1.2 §2.1.2, DEVICE_NEEDS_RESET).
     pub fn fail(&self, problem: &str) {
         self.signals.fail(problem);
-    }
-
-    /// The eventfd that the guest rings, for a process that serves the queue itself.
-    pub fn kick_event(&self) -> io::Result<EventFd> {
-        self.kick.try_clone()
-    }
-
-    /// An eventfd that interrupts the guest on behalf of this queue, for such a process. `None`
-    /// when the guest or the host has no message-signalled interrupts.
-    pub fn call_event(&self) -> Option<EventFd> {
-        self.signals.share_queue_interrupt(self.index)
-    }
-
-    /// Where the rings are: descriptor table, available ring and used ring, for such a process.
-    pub fn addresses(&self) -> [GuestAddress; 3] {
-        let ring = self.ring.lock();
-        [ring.queue.desc_table(), ring.queue.avail_ring(), ring.queue.used_ring()].map(GuestAddress)
     }
 
     pub(super) fn kick_source(&self) -> &EventFd {

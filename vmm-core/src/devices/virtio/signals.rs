@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, Ordering::SeqCst};
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
-use vmm_sys_util::eventfd::EventFd;
 
 use crate::pci::{ConfigSpace, MsixTable, PciFunction};
 
@@ -137,12 +136,6 @@ impl Signals {
             tracing::debug!("{} in {}: {problem}", self.name, self.function.slot());
             self.interrupt_config();
         }
-    }
-
-    /// An eventfd that interrupts on behalf of queue `index`.
-    pub(super) fn share_queue_interrupt(&self, index: u16) -> Option<EventFd> {
-        let vector = self.queue_vectors.get(usize::from(index))?.load(SeqCst);
-        if self.msix.enabled() { self.msix.share(vector) } else { None }
     }
 
     /// The device was reset.

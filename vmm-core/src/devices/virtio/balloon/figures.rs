@@ -17,7 +17,7 @@ mod tag {
 /// How the guest uses its memory, by its own word: nothing to rely on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct GuestMemory {
-    /// Memory that the guest's system manages, in bytes.
+    /// Memory that the guest's system has the use of, in bytes: nothing that the balloon holds.
     pub total: u64,
     /// Memory that is used for nothing at all.
     pub free: u64,
@@ -42,6 +42,11 @@ impl GuestMemory {
         }
         let (total, free) = (total?, free?);
         Some(Self { total, free, available: available.unwrap_or(free) })
+    }
+
+    /// The same for a system that counts `inflated` bytes of the balloon's as its own, and used.
+    pub(super) fn without(self, inflated: u64) -> Self {
+        Self { total: self.total.saturating_sub(inflated), ..self }
     }
 
     /// What programs and the system itself need.

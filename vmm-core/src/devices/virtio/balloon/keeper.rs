@@ -24,6 +24,9 @@ pub(super) struct Keeper {
     ram: Arc<GuestRam>,
     queues: Vec<Option<Arc<VirtQueue>>>,
     statistics: bool,
+    /// Whether pages given up are still the guest's, which takes them back when it needs them. Linux
+    /// then counts them as used; else they are no part of its memory.
+    deflate_on_oom: bool,
     reporting: bool,
     /// The buffer for statistics, which goes back when somebody wants to know.
     answer: Option<Chain>,
@@ -36,6 +39,7 @@ impl Keeper {
             ram: activation.ram.clone(),
             queues: activation.queues.clone(),
             statistics: activation.has(feature::STATS_VQ),
+            deflate_on_oom: activation.has(feature::DEFLATE_ON_OOM),
             reporting: activation.has(feature::PAGE_REPORTING),
             answer: None,
         }
@@ -75,7 +79,8 @@ impl Keeper {
                 return queue.complete(chain);
             }
             let mut inner = self.core.inner.lock();
-            inner.memory = GuestMemory::parse(&bytes[..len]);
+            let counted = if self.deflate_on_oom { inner.inflated() } else { 0 };
+            inner.memory = GuestMemory::parse(&bytes[..len]).map(|memory| memory.without(counted));
             inner.asked = 0;
             drop(inner);
             // There is one buffer for it; a driver that has more gets the older one back.

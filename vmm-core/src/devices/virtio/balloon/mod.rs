@@ -60,6 +60,13 @@ struct Inner {
     asked: u32,
 }
 
+impl Inner {
+    /// What the balloon holds, in bytes.
+    fn inflated(&self) -> u64 {
+        u64::from(self.actual) * PAGE
+    }
+}
+
 struct Core {
     inner: Mutex<Inner>,
     /// Somebody wants to know how memory is used.
@@ -120,7 +127,7 @@ impl Balloon {
     /// What is known.
     pub fn figures(&self) -> BalloonFigures {
         let inner = self.core.inner.lock();
-        BalloonFigures { inflated: u64::from(inner.actual) * PAGE, memory: inner.memory }
+        BalloonFigures { inflated: inner.inflated(), memory: inner.memory }
     }
 }
 

@@ -142,6 +142,25 @@ fn the_guest_says_how_it_uses_memory_when_asked() {
 }
 
 #[test]
+fn what_the_balloon_holds_is_not_used() {
+    let rig = Rig::hot(balloon());
+    // Of 1000 pages it holds 300, and programs 100. Linux counts the balloon's or not.
+    for (features, total) in [(!0, 1000), (!feature::DEFLATE_ON_OOM, 700)] {
+        rig.start(features, 1024);
+        rig.write(4, 4, &300u32.to_le_bytes());
+        tell(&rig, &[(5, total * PAGE), (4, 600 * PAGE), (6, 600 * PAGE)]);
+        wait_for("the figures", || memory(&rig).is_some());
+        assert_eq!(memory(&rig).unwrap().used(), 100 * PAGE);
+    }
+    // More than there is.
+    rig.start(!0, 1024);
+    rig.write(4, 4, &u32::MAX.to_le_bytes());
+    tell(&rig, &[(5, 1000), (4, 600)]);
+    wait_for("the figures", || memory(&rig).is_some());
+    assert_eq!(memory(&rig).unwrap().used(), 0);
+}
+
+#[test]
 fn an_answer_that_does_not_come_is_not_waited_for() {
     let rig = Rig::hot(balloon());
     tell(&rig, &[(4, 7), (5, 8)]);
