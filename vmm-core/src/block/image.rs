@@ -210,7 +210,7 @@ impl Image {
             Layout::Qcow2(volume) if volume.has_snapshots() => {
                 return Err(ImageError::GrowWithSnapshots(path.to_path_buf()));
             }
-            Layout::Qcow2(volume) => volume.grow(size.0),
+            Layout::Qcow2(volume) => volume.grow(current.0, size.0),
         };
         grown.and_then(|()| self.flush()).map_err(ImageError::io(path, "grown"))?;
         // Only now: what is written there must not be lost with the new size.

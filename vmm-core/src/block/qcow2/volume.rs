@@ -184,14 +184,36 @@ impl Volume {
         self.snapshots
     }
 
-    /// Makes the disk larger.
-    pub(in crate::block) fn grow(&self, len: u64) -> io::Result<()> {
+    /// Makes the disk, which is `from` bytes long, larger.
+    pub(in crate::block) fn grow(&self, from: u64, len: u64) -> io::Result<()> {
         // The top-level table moves, and its old place becomes free.
         let _exclusive = self.mappings.write();
         self.settle()?;
         let more = len.saturating_sub(self.len());
         self.file.raise_limit(more.saturating_add(more / 4));
-        self.settling.with(Settle::Tables, || self.access.resize_grow(len, PreallocateMode::None))
+        self.settling.with(Settle::Tables, || {
+            self.access.resize_grow(len, PreallocateMode::None)?;
+            self.hide_backing(from, len)
+        })
+    }
+
+    /// Makes the range read as zeroes where a backing file that is longer than this disk was would
+    /// show through. The caller holds `mappings` for writing.
+    fn hide_backing(&self, mut start: u64, end: u64) -> io::Result<()> {
+        while start < end {
+            let (mapping, len) = self.access.get_shallow_mapping(start, end - start)?;
+            if len == 0 {
+                break;
+            }
+            if let ShallowMapping::Indirect { layer, offset, .. } = mapping {
+                let shown = len.min(layer.size().saturating_sub(offset));
+                if shown > 0 {
+                    self.access.write_zeroes(start, shown)?;
+                }
+            }
+            start += len;
+        }
+        Ok(())
     }
 
     /// Makes the file stop to refer to what discards have freed. The caller holds `mappings` for

@@ -205,6 +205,24 @@ fn disks_grow_while_the_guest_uses_them() {
 }
 
 #[test]
+fn what_is_added_hides_a_longer_backing_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let base = dir.path().join("base");
+    std::fs::write(&base, vec![0xd5; 3 << 20]).unwrap();
+    let path = dir.path().join("disk");
+    let backing = Backing { path: base, format: Format::Raw };
+    create_qcow2(&path, Bytes::mib(1), NONE, Some(&backing), &mut patient()).unwrap();
+    let guest = Guest::open(&path, &options(Format::Qcow2)).unwrap();
+    guest.disk.grow(Bytes::mib(5)).unwrap();
+    for at in 0..5u64 {
+        let expected = if at == 0 { 0xd5 } else { 0 };
+        assert_eq!(guest.read(at << 20, 1 << 20).unwrap(), vec![expected; 1 << 20], "MiB {at}");
+    }
+    drop(guest);
+    testing::assert_checked(&path, false);
+}
+
+#[test]
 fn a_disk_that_cannot_grow_goes_on() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("disk");
