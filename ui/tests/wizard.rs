@@ -4,6 +4,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "wizard/download.rs"]
+mod download;
 #[path = "wizard/files.rs"]
 mod files;
 #[path = "wizard/pictures.rs"]
@@ -27,5 +29,5 @@ fn main() {
     // The list of recent files wants to know who opened one.
     gtk::glib::set_prgname(Some("wizard-test"));
     gtk::Settings::default().unwrap().set_gtk_enable_animations(false);
-    program::run(&[steps::TESTS, pictures::TESTS].concat());
+    program::run(&[steps::TESTS, download::TESTS, pictures::TESTS].concat());
 }

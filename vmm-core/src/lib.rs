@@ -14,6 +14,7 @@ pub mod clock;
 pub mod definition;
 pub mod devices;
 pub mod display;
+pub mod download;
 pub mod firmware;
 #[cfg(test)]
 pub(crate) mod fuzz;

@@ -4,6 +4,7 @@
 //! not: the window.
 
 mod disks;
+mod downloads;
 mod host;
 mod media;
 mod running;
@@ -20,8 +21,8 @@ use gettextrs::gettext;
 use gtk::{gio, glib};
 use parking_lot::Mutex;
 use ui::backend::{
-    Backend, DiscardId, DiskFacts, Failure, Host, Inspected, Listed, NewMachine, Problem, Progress,
-    Running, Storage, Task, VmId,
+    Backend, DiscardId, DiskFacts, Failure, Host, Inspected, Listed, NewMachine, Offer, Problem,
+    Progress, Running, Storage, Task, VmId,
 };
 use vmm_core::block::create::{Preallocation, create_qcow2, grow};
 use vmm_core::block::{Format, info};
@@ -118,6 +119,21 @@ impl Backend for LocalBackend {
         let languages: Vec<String> =
             glib::language_names().iter().map(ToString::to_string).collect();
         self.work(move |_| media::inspect(&file, &languages))
+    }
+
+    fn offers(&self) -> Task<Vec<Offer>> {
+        let offers = self.work(|store| Ok(downloads::offers(store)));
+        Box::pin(async { offers.await.unwrap_or_default() })
+    }
+
+    fn download(&self, name: &str, progress: Progress) -> Task<Result<PathBuf, Failure>> {
+        let name = name.to_owned();
+        self.work(move |store| downloads::fetch(store, &name, &progress))
+    }
+
+    fn forget_download(&self, name: &str) -> Task<Result<(), Failure>> {
+        let name = name.to_owned();
+        self.work(move |store| downloads::forget(store, &name))
     }
 
     fn storage(&self) -> Task<Storage> {

@@ -4,6 +4,7 @@
 mod bad_input;
 mod crash;
 mod dialogs;
+mod download;
 mod drop;
 mod empty;
 mod ending;

@@ -19,6 +19,7 @@ use async_channel::{Receiver, Sender};
 use vmm_core::block::Format;
 use vmm_core::definition::{Definition, Name};
 use vmm_core::display::Display;
+use vmm_core::download::Kind;
 use vmm_core::machine::{Command, Event, SerialPort, SerialStart};
 use vmm_core::media::Found;
 use vmm_core::media::osinfo::OperatingSystem;
@@ -112,6 +113,21 @@ pub struct Inspected {
     pub system: Option<OperatingSystem>,
 }
 
+/// A system whose image can be downloaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offer {
+    /// Its name, which no other has.
+    pub name: String,
+    /// Who makes it.
+    pub publisher: String,
+    /// What the image is for.
+    pub kind: Kind,
+    /// How large the image is, more or less.
+    pub size: Bytes,
+    /// What has arrived of it already, when that was interrupted.
+    pub begun: Option<Bytes>,
+}
+
 /// Where new machines go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Storage {
@@ -137,6 +153,17 @@ pub trait Backend {
 
     /// Looks at a file that may become a machine's medium or disk.
     fn inspect(&self, file: PathBuf) -> Task<Result<Inspected, Failure>>;
+
+    /// The systems whose images can be downloaded.
+    fn offers(&self) -> Task<Vec<Offer>>;
+
+    /// Downloads the image of the system called `name`, going on with what has arrived, and answers
+    /// with its file. The steps of `progress` are bytes. What has arrived stays when that fails or is
+    /// cancelled.
+    fn download(&self, name: &str, progress: Progress) -> Task<Result<PathBuf, Failure>>;
+
+    /// Deletes what has arrived of the image of the system called `name`.
+    fn forget_download(&self, name: &str) -> Task<Result<(), Failure>>;
 
     /// Where a machine made now would go.
     fn storage(&self) -> Task<Storage>;

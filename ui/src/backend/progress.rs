@@ -33,6 +33,11 @@ impl Progress {
         self.0.cancelled.load(Relaxed)
     }
 
+    /// How many steps are done, and of how many; 0 of 0 before anything is known.
+    pub fn steps(&self) -> (u64, u64) {
+        (self.0.done.load(Relaxed), self.0.total.load(Relaxed))
+    }
+
     /// How much is done, 0 to 1; `None` before anything is known.
     pub fn fraction(&self) -> Option<f64> {
         let total = self.0.total.load(Relaxed);
@@ -51,6 +56,7 @@ mod tests {
         assert_eq!(shown.fraction(), None);
         assert!(worker.report(1, 4));
         assert_eq!(shown.fraction(), Some(0.25));
+        assert_eq!(shown.steps(), (1, 4));
         shown.cancel();
         assert!(!worker.report(2, 4));
     }

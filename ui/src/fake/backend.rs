@@ -13,8 +13,8 @@ use vmm_core::units::Bytes;
 
 use super::machine::FakeMachine;
 use crate::backend::{
-    Backend, DiscardId, DiskFacts, Failure, Host, Inspected, Listed, NewMachine, Problem, Progress,
-    Running, Storage, Task, VmId,
+    Backend, DiscardId, DiskFacts, Failure, Host, Inspected, Listed, NewMachine, Offer, Problem,
+    Progress, Running, Storage, Task, VmId,
 };
 
 /// Machines in memory; clones share them. What it is asked is done at once, or in steps where
@@ -34,6 +34,7 @@ struct State {
     /// Images that were made, grown, deleted or damaged, by their whole paths.
     disks: RefCell<BTreeMap<PathBuf, Result<DiskFacts, Failure>>>,
     files: RefCell<BTreeMap<PathBuf, Result<Inspected, Failure>>>,
+    offers: RefCell<Vec<Offer>>,
     free: Cell<Option<Bytes>>,
     created: RefCell<Vec<NewMachine>>,
 }
@@ -83,6 +84,16 @@ impl FakeBackend {
     /// Adds a file to be chosen, or what is wrong with it. There are no others.
     pub fn add_file(&self, file: impl Into<PathBuf>, holds: Result<Inspected, Failure>) {
         self.0.files.borrow_mut().insert(file.into(), holds);
+    }
+
+    /// What can be downloaded from now on; each becomes a file `/fake/NAME.iso`.
+    pub fn set_offers(&self, offers: Vec<Offer>) {
+        self.0.offers.replace(offers);
+    }
+
+    fn set_begun(&self, name: &str, begun: Option<Bytes>) {
+        let mut offers = self.0.offers.borrow_mut();
+        offers.iter_mut().filter(|offer| offer.name == name).for_each(|offer| offer.begun = begun);
     }
 
     /// How much is free from now on where new machines go.
@@ -186,6 +197,40 @@ impl Backend for FakeBackend {
         self.answer(|| {
             let none = || Err(Failure::new(format!("“{}” does not exist.", file.display())));
             self.0.files.borrow().get(&file).cloned().unwrap_or_else(none)
+        })
+    }
+
+    fn offers(&self) -> Task<Vec<Offer>> {
+        let offers = self.0.offers.borrow().clone();
+        Box::pin(async { offers })
+    }
+
+    fn download(&self, name: &str, progress: Progress) -> Task<Result<PathBuf, Failure>> {
+        let (this, name) = (self.clone(), name.to_owned());
+        let offer = self.0.offers.borrow().iter().find(|offer| offer.name == name).cloned();
+        Box::pin(async move {
+            let offer = offer.ok_or_else(gone)?;
+            let mut done = offer.begun.unwrap_or_default().0;
+            while done < offer.size.0 {
+                if !progress.report(done, offer.size.0) {
+                    return Err(Failure::cancelled());
+                }
+                gtk::glib::timeout_future(Duration::from_millis(50)).await;
+                done += offer.size.0 / 40;
+                this.set_begun(&name, Some(Bytes(done)));
+                if let Some(failure) = this.0.failing.take() {
+                    return Err(failure);
+                }
+            }
+            this.set_begun(&name, None);
+            Ok(PathBuf::from(format!("/fake/{name}.iso")))
+        })
+    }
+
+    fn forget_download(&self, name: &str) -> Task<Result<(), Failure>> {
+        self.answer(|| {
+            self.set_begun(name, None);
+            Ok(())
         })
     }
 

@@ -18,7 +18,7 @@ mod readout;
 mod record;
 mod rows;
 mod sparkline;
-mod units;
+pub(crate) mod units;
 
 pub use self::chart::{Chart, Timeline};
 pub use self::history::History;

@@ -23,7 +23,7 @@ pub(super) fn size(bytes: f64) -> String {
 }
 
 /// Bytes per second as “1.2 MB/s”.
-pub(super) fn rate(bytes: f64) -> String {
+pub(crate) fn rate(bytes: f64) -> String {
     scaled(bytes, 1000.0, &DECIMAL)
 }
 

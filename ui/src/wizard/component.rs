@@ -9,6 +9,7 @@ use relm4::prelude::*;
 use vmm_core::definition::{Drive, Firmware};
 
 use super::disk::DiskPage;
+use super::download::{self, DownloadPage};
 use super::model::{Draft, Source, Step, Surroundings};
 use super::processing::ProcessingPage;
 use super::recent;
@@ -32,7 +33,9 @@ pub(super) enum WizardInput {
     Source(Source),
     /// Ask for a file.
     Choose,
-    /// This file was chosen or dropped.
+    /// Look for a medium to download.
+    Download,
+    /// This file was chosen, dropped or downloaded.
     Chosen(PathBuf),
     /// Something was dropped that is no file of this computer.
     Foreign,
@@ -85,6 +88,7 @@ pub(super) struct Wizard {
     next: gtk::Button,
     bar: gtk::Box,
     source: SourcePage,
+    download: DownloadPage,
     processing: ProcessingPage,
     disk: DiskPage,
     review: ReviewPage,
@@ -118,11 +122,18 @@ impl Component for Wizard {
         let voice = Voice::new(sender.input_sender().clone());
         let input = &voice;
         let source = SourcePage::new(input);
+        let download = DownloadPage::new(&init.machines, input);
         let processing = ProcessingPage::new(&draft, input);
         let disk = DiskPage::new(&draft, input);
         let review = ReviewPage::new(&draft, input);
         let navigation = adw::NavigationView::new();
-        for page in [source.widget(), processing.widget(), disk.widget(), review.widget()] {
+        for page in [
+            source.widget(),
+            download.widget(),
+            processing.widget(),
+            disk.widget(),
+            review.widget(),
+        ] {
             navigation.add(page);
         }
         let moved = input.clone();
@@ -152,6 +163,7 @@ impl Component for Wizard {
             next,
             bar,
             source,
+            download,
             processing,
             disk,
             review,
@@ -172,6 +184,10 @@ impl Component for Wizard {
                 self.refill();
             }
             WizardInput::Choose => choose(draft.source, root, &sender),
+            WizardInput::Download => {
+                self.download.reload();
+                self.navigation.push_by_tag(download::TAG);
+            }
             WizardInput::Chosen(path) => self.choose(path, &sender),
             WizardInput::Foreign => {
                 let text = gettext("Only files that are on this computer can be used.");
@@ -197,7 +213,12 @@ impl Component for Wizard {
             WizardInput::Network(network) => draft.network = network,
             WizardInput::Start(start) => draft.start = start,
             WizardInput::Next => self.go_on(root, &sender),
-            WizardInput::Moved => self.focus(root),
+            WizardInput::Moved => {
+                if !self.is_downloading() {
+                    self.download.stop();
+                }
+                self.focus(root);
+            }
             WizardInput::Made(result) => self.made(result, root, &sender),
             WizardInput::Cancel => self.cancel(root),
         }
@@ -214,6 +235,11 @@ impl Wizard {
             Some("review") => Step::Review,
             _ => Step::Source,
         }
+    }
+
+    /// Whether the page beside the first step is shown.
+    fn is_downloading(&self) -> bool {
+        self.navigation.visible_page_tag().as_deref() == Some(download::TAG)
     }
 
     /// Puts into the fields what was suggested anew. Fields that were typed into have it already.
@@ -239,7 +265,7 @@ impl Wizard {
             _ => (gettext("_Next"), self.draft.is_done(step)),
         };
         self.next.set_label(&label);
-        self.next.set_sensitive(possible);
+        self.next.set_sensitive(possible && !self.is_downloading());
         let idle = self.making.is_none();
         self.navigation.set_sensitive(idle);
         self.bar.set_sensitive(idle);
@@ -259,7 +285,7 @@ impl Wizard {
 
     fn go_on(&mut self, root: &adw::Dialog, sender: &ComponentSender<Self>) {
         let step = self.step();
-        if self.making.is_some() || !self.draft.is_done(step) {
+        if self.making.is_some() || self.is_downloading() || !self.draft.is_done(step) {
             return;
         }
         let steps = self.draft.steps();
@@ -276,6 +302,7 @@ impl Wizard {
     /// Typing goes to the first thing that a step asks.
     fn focus(&self, root: &adw::Dialog) {
         match self.step() {
+            Step::Source if self.is_downloading() => self.download.focus(),
             Step::Source if self.draft.is_done(Step::Source) => root.set_focus(Some(&self.next)),
             Step::Source => root.set_focus(Some(self.source.focus())),
             Step::Processing => _ = self.processing.focus().grab_focus(),

@@ -1,13 +1,14 @@
 //! The New VM wizard: from an ISO image, a disk image or nothing to a machine, in four steps.
 //!
-//! What lives here: the draft of a machine (`model`), a page for each step, and the component that
-//! moves between them. What does not: making the machine, which is the
+//! What lives here: the draft of a machine (`model`), a page for each step, one to download a medium
+//! for the first (`download`), and the component that moves between them. What does not: making the machine, which is the
 //! [`Backend`](crate::backend::Backend)'s; until then nothing is on disk. The window calls
 //! [`present`].
 
 mod amount;
 mod component;
 mod disk;
+mod download;
 mod model;
 mod page;
 mod processing;

@@ -21,6 +21,7 @@ pub(super) struct SourcePage {
     page: adw::NavigationPage,
     kinds: [(Source, gtk::CheckButton); 3],
     file: adw::PreferencesGroup,
+    download: adw::ActionRow,
     chosen: adw::ActionRow,
     choose: gtk::Button,
     holds: adw::ActionRow,
@@ -63,10 +64,12 @@ impl SourcePage {
             set(remark.widget().upcast_ref(), 12);
         }
         let remark_row = plain_row(remark.widget());
+        let download = download(input);
         let file = adw::PreferencesGroup::new();
         file.add(&chosen);
         file.add(&holds);
         file.add(&remark_row);
+        file.add(&download);
         let recent =
             adw::PreferencesGroup::builder().title(gettext("Used Lately")).visible(false).build();
         let page = page(
@@ -79,6 +82,7 @@ impl SourcePage {
             page,
             kinds,
             file,
+            download,
             chosen,
             choose,
             holds,
@@ -126,6 +130,7 @@ impl SourcePage {
             }
         }
         self.file.set_visible(draft.source != Source::Nothing);
+        self.download.set_visible(draft.source == Source::Medium);
         self.recent.set_visible(draft.source == Source::Medium && self.has_recent.get());
         let remark = draft.source_remark();
         self.remark.show(remark.as_ref());
@@ -161,6 +166,20 @@ impl SourcePage {
         self.holds.set_title(&title);
         self.holds.set_subtitle(&subtitle);
     }
+}
+
+/// The way to a medium for those who have none.
+fn download(input: &Voice) -> adw::ActionRow {
+    let row = adw::ActionRow::builder()
+        .title(gettext("_Download an Operating System…"))
+        .use_underline(true)
+        .activatable(true)
+        .build();
+    row.add_prefix(&gtk::Image::from_icon_name("folder-download-symbolic"));
+    row.add_suffix(&gtk::Image::from_icon_name("go-next-symbolic"));
+    let input = input.clone();
+    row.connect_activated(move |_| input.emit(WizardInput::Download));
+    row
 }
 
 /// The three sources, of which one is chosen.

@@ -1,6 +1,7 @@
 //! Pictures of every step, for people to look at.
 
 use adw::prelude::*;
+use ui::backend::Failure;
 use ui::fake::{FakeBackend, definition};
 use vmm_core::units::Bytes;
 
@@ -70,6 +71,20 @@ fn every_step_has_a_picture() {
     let stage = Stage::new(Some(BROKEN));
     stage.expect_text("truncated");
     picture(&stage, "1-source-broken");
+    drop(stage);
+
+    let stage = Stage::with(crate::download::backend(), None);
+    stage.choose_row("Download an Operating System…");
+    stage.expect_text("openSUSE Tumbleweed");
+    picture(&stage, "1-download");
+    stage.choose_row("Fedora Workstation 43");
+    stage.expect_text("left");
+    picture(&stage, "1-download-running");
+    stage.backend.fail_next(Failure::new(
+        "There is not enough space in “/home/somebody/.local/share/berth/.downloads”; 2,466 MiB more are needed, 512 MiB are free.",
+    ));
+    stage.expect_text("There is not enough space");
+    picture(&stage, "1-download-failed");
     drop(stage);
 
     // As narrow as it gets.

@@ -27,7 +27,7 @@ pub struct VmLock {
 
 /// Takes the lock that `path` stands for, making the file when it does not exist; `None` when
 /// somebody holds it.
-pub(super) fn try_lock(path: &Path) -> io::Result<Option<VmLock>> {
+pub(crate) fn try_lock(path: &Path) -> io::Result<Option<VmLock>> {
     let mut attempts = 0;
     loop {
         let file = open(path)?;

@@ -28,7 +28,7 @@ mod document;
 mod error;
 mod file;
 mod folder;
-mod lock;
+pub(crate) mod lock;
 mod model;
 mod own_files;
 mod store;
