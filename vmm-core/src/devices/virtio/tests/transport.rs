@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use proptest::prelude::*;
@@ -30,6 +31,8 @@ struct Shared {
     queue: Option<Arc<VirtQueue>>,
     value: u8,
     features: u64,
+    /// How often a worker began, and ended, to serve a queue.
+    turns: (u32, u32),
 }
 
 struct EchoWorker(Arc<Mutex<Shared>>, Arc<VirtQueue>);
@@ -45,10 +48,12 @@ fn answer(queue: &VirtQueue, mut chain: Chain) {
 impl Worker for EchoWorker {
     fn queue_rung(&mut self, _: usize, _: &Events) {
         let queue = &self.1;
+        self.0.lock().turns.0 += 1;
         queue.serve(|chain| {
             let mut shared = self.0.lock();
             if shared.hold { shared.held.push(chain) } else { answer(queue, chain) }
         });
+        self.0.lock().turns.1 += 1;
     }
     fn drain(&mut self) {}
     fn stop(&mut self) {
@@ -427,4 +432,37 @@ proptest! {
         prop_assert_eq!(copy, source);
         rig.pci.write_bar(0, 0, &[]);
     }
+}
+
+#[test]
+fn a_worker_rests_beside_a_broken_queue() {
+    let rig = Rig::hot(Echo::default());
+    let turns = || rig.pci.device().shared.lock().turns;
+    for queue in 0..2 {
+        rig.start(!0, 16);
+        // More offered than there is room for: whoever looks again finds it again.
+        rig.jump(queue, 5000);
+        rig.ring(queue);
+        wait_for("the queue to be seen through", || rig.needs_reset());
+        let rests = || {
+            std::thread::sleep(Duration::from_millis(20));
+            turns().0 == turns().1
+        };
+        let done = (0..200).any(|_| rests());
+        // It may owe the turn that the ring asked for, and that is all.
+        let first = turns();
+        std::thread::sleep(Duration::from_millis(200));
+        let later = turns();
+        // Rung on, it looks once for each time, at most.
+        (0..10).for_each(|_| rig.ring(queue));
+        std::thread::sleep(Duration::from_millis(200));
+        let last = turns();
+        // One that looks for ever can end.
+        rig.jump(queue, 5000u16.wrapping_neg());
+        assert!(done, "the worker does not get done: {first:?}");
+        assert!(later.0 <= first.0 + 1, "{first:?} turns, then {later:?}");
+        assert!(last.0 <= later.0 + 10, "{later:?} turns, then {last:?}");
+    }
+    rig.start(!0, 16);
+    say_hello(&rig);
 }
