@@ -12,6 +12,7 @@ mod kernel;
 mod media;
 mod memtest;
 mod network;
+mod network_names;
 mod system;
 mod tap;
 mod terminal;

@@ -4,7 +4,8 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::thread;
+use std::process::{Command, Stdio};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use berth_tests::{Debian, overlay};
@@ -12,6 +13,10 @@ use rustix::process::{Pid, Signal, kill_process};
 
 /// Bytes that are transferred, each way.
 const BYTES: usize = 32 << 20;
+
+/// How often these are sent for a transfer that is far longer than all buffers on the way: 512 MiB,
+/// which a busy lab takes the better part of a minute for.
+const TIMES: usize = 16;
 
 /// How long a transfer or a restart may take in the lab.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -30,12 +35,19 @@ fn noise(len: usize) -> Vec<u8> {
     bytes
 }
 
-/// By the program, which every Linux has.
-fn md5(bytes: &[u8]) -> String {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("bytes");
-    fs::write(&path, bytes).expect("a file");
-    let output = std::process::Command::new("md5sum").arg(&path).output().expect("md5sum starts");
+/// That of `bytes`, so many times over; by the program, which every Linux has.
+fn md5(bytes: &[u8], times: usize) -> String {
+    let mut program = Command::new("md5sum")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("md5sum starts");
+    let mut input = program.stdin.take().expect("its input");
+    for _ in 0..times {
+        input.write_all(bytes).expect("md5sum reads");
+    }
+    drop(input);
+    let output = program.wait_with_output().expect("md5sum ends");
     String::from_utf8_lossy(&output.stdout).split(' ').next().unwrap_or_default().to_owned()
 }
 
@@ -46,7 +58,7 @@ fn free_port() -> u16 {
 }
 
 /// Waits until the guest has an address and a way out; answers with its gateway.
-fn gateway(debian: &mut Debian) -> String {
+pub(crate) fn gateway(debian: &mut Debian) -> String {
     debian.run(
         "mkdir -p /run/systemd/network && printf '[Match]\\nName=en* eth*\\n[Network]\\nDHCP=yes\\n' \
          >/run/systemd/network/50-all.network && systemctl restart systemd-networkd",
@@ -58,20 +70,48 @@ fn gateway(debian: &mut Debian) -> String {
     debian.run("ip -4 route show default | sed 's/.*via \\([^ ]*\\).*/\\1/' | head -1")
 }
 
-/// Serves `bytes` to the guest, which fetches them from its gateway.
-fn fetch(debian: &mut Debian, gateway: &str, bytes: &[u8]) -> String {
+/// Sends `bytes` so many times to whoever connects to the port. Answers with how many of them the
+/// other end, or what is between, has taken.
+fn serve(bytes: &[u8], times: usize) -> (u16, JoinHandle<usize>) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     let port = listener.local_addr().expect("an address").port();
     let bytes = bytes.to_vec();
     let server = thread::spawn(move || {
         let (mut stream, _) = listener.accept().expect("the guest connects");
-        // A guest that goes away fails the comparison.
-        let _ = stream.write_all(&bytes);
+        (0..times).take_while(|_| stream.write_all(&bytes).is_ok()).count()
     });
+    (port, server)
+}
+
+/// Serves `bytes`, so many times over, to the guest, which fetches them from its gateway.
+fn fetch(debian: &mut Debian, gateway: &str, bytes: &[u8], times: usize) -> String {
+    let (port, server) = serve(bytes, times);
     // By the shell: programs that close their own direction first lose the end to passt.
     let sum = debian.run(&format!("md5sum </dev/tcp/{gateway}/{port}"));
-    server.join().expect("the server ends");
+    assert_eq!(server.join().expect("the server ends"), times);
     sum.split(' ').next().unwrap_or_default().to_owned()
+}
+
+/// Kills passt while the guest fetches, and waits for the next one.
+fn kill_passt(debian: &mut Debian, gateway: &str, forwarded: u16, bytes: &[u8]) {
+    let (port, server) = serve(bytes, usize::MAX);
+    debian.run(&format!(
+        "(cat </dev/tcp/{gateway}/{port} >/dev/null & echo $! >/tmp/reader); \
+         for i in $(seq 60); do grep -q 'rchar: ........' /proc/$(cat /tmp/reader)/io && break; \
+         sleep 1; done; grep 'rchar: ........' /proc/$(cat /tmp/reader)/io"
+    ));
+    let before = passts(forwarded);
+    assert_eq!(before.len(), 1, "one passt for a machine: {before:?}");
+    kill_process(Pid::from_raw(before[0]).expect("a process id"), Signal::KILL)
+        .expect("passt is there to be killed");
+    // Its end of the connection is gone, so that this does not go on for ever.
+    server.join().expect("the server ends");
+    let start = Instant::now();
+    while passts(forwarded).iter().all(|pid| before.contains(pid)) {
+        assert!(start.elapsed() < PATIENCE, "passt does not come back");
+        thread::sleep(Duration::from_millis(100));
+    }
+    debian.run("kill $(cat /tmp/reader)");
 }
 
 /// The passt processes that forward `port`.
@@ -88,7 +128,7 @@ fn passts(port: u16) -> Vec<i32> {
 }
 
 #[test]
-fn both_ways_with_checksums_and_after_passt_was_killed() {
+fn both_ways_with_checksums_and_after_passt_was_killed_at_work() {
     let scratch = tempfile::tempdir().expect("a folder for the disk");
     let disk = overlay("disk.qcow2", scratch.path());
     let port = free_port();
@@ -101,8 +141,10 @@ fn both_ways_with_checksums_and_after_passt_was_killed() {
 
     // From the host.
     let bytes = noise(BYTES);
-    let sum = md5(&bytes);
-    assert_eq!(fetch(&mut debian, &gateway, &bytes), sum);
+    let sum = md5(&bytes, 1);
+    let start = Instant::now();
+    assert_eq!(fetch(&mut debian, &gateway, &bytes, TIMES), md5(&bytes, TIMES));
+    println!("{} MiB in {:?}, both sums included", (BYTES * TIMES) >> 20, start.elapsed());
 
     // To the guest's port, and back from there.
     debian.run("mkfifo /tmp/open; (busybox nc -l -p 7 <>/tmp/open >/tmp/bytes &); sleep 2");
@@ -122,21 +164,13 @@ fn both_ways_with_checksums_and_after_passt_was_killed() {
     assert!(back == bytes, "other bytes came back");
 
     // Killed, it comes back, and so does the link.
-    let before = passts(port);
-    assert_eq!(before.len(), 1, "one passt for a machine: {before:?}");
-    kill_process(Pid::from_raw(before[0]).expect("a process id"), Signal::KILL)
-        .expect("passt is there to be killed");
-    let start = Instant::now();
-    while passts(port).iter().all(|pid| before.contains(pid)) {
-        assert!(start.elapsed() < PATIENCE, "passt does not come back");
-        thread::sleep(Duration::from_millis(100));
-    }
+    kill_passt(&mut debian, &gateway, port, &bytes);
     debian.run(&format!(
         "for i in $(seq 60); do grep -q 1 /sys/class/net/{interface}/carrier && break; sleep 1; \
          done; cat /sys/class/net/{interface}/carrier"
     ));
     let again = self::gateway(&mut debian);
-    assert_eq!(fetch(&mut debian, &again, &bytes), sum);
+    assert_eq!(fetch(&mut debian, &again, &bytes, 1), sum);
     debian.power_off().expect_success();
     let start = Instant::now();
     while !passts(port).is_empty() {
