@@ -99,8 +99,7 @@ impl Drop for Stage {
 
 /// The display in `widget`.
 fn display(widget: &gtk::Widget) -> Option<DisplayView> {
-    let children = std::iter::successors(widget.first_child(), |child| child.next_sibling());
-    widget.downcast_ref().cloned().or_else(|| children.into_iter().find_map(|c| display(&c)))
+    find(widget, |_| true)
 }
 
 fn problems() -> Vec<Problem> {
@@ -169,6 +168,36 @@ async fn pictures_of_the_window() {
     wait(|| vm.status() == Status::Off).await;
     drop(stage);
     again_in_high_contrast("pictures_of_the_window");
+}
+
+/// What readers from right to left see; the texts stay, as in a locale that is only pretended.
+#[gtk::test]
+async fn pictures_from_right_to_left() {
+    let backend = FakeBackend::default();
+    let debian = backend.add(definition("Debian 13"));
+    backend.add(definition("Fedora Workstation 43"));
+    gtk::Widget::set_default_direction(gtk::TextDirection::Rtl);
+    let stage = Stage::new(backend).await;
+    let vm = stage.show(&debian).await;
+    stage.act(VmAction::Play).await;
+    wait(|| vm.status() == Status::Running).await;
+    for page in ["resources", "settings", "console", "display"] {
+        stage.window.emit(WindowInput::Page(page.into()));
+        pause(1100).await;
+        stage.pictures(&format!("rtl-{page}")).await;
+    }
+    let left = |widget: &gtk::Widget| widget.compute_bounds(&stage.root()).unwrap().x();
+    let list = find::<gtk::ListView>(stage.root().upcast_ref(), |_| true).unwrap();
+    let display = display(stage.root().upcast_ref()).unwrap();
+    assert!(
+        left(list.upcast_ref()) > left(display.upcast_ref()),
+        "the machines' list is where reading begins"
+    );
+    stage.window.emit(WindowInput::Win(WinAction::New));
+    stage.dialog("rtl-wizard").await;
+    vm.command(Command::PowerOff);
+    wait(|| vm.status() == Status::Off).await;
+    gtk::Widget::set_default_direction(gtk::TextDirection::Ltr);
 }
 
 #[gtk::test]

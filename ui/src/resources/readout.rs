@@ -54,7 +54,11 @@ mod imp {
                 layout.set_width(readout.width() * gtk::pango::SCALE);
                 width = layout.pixel_size().0;
             }
-            let x = (readout.width() - width) as f32 * self.xalign.get();
+            let xalign = match readout.direction() {
+                gtk::TextDirection::Rtl => 1.0 - self.xalign.get(),
+                _ => self.xalign.get(),
+            };
+            let x = (readout.width() - width) as f32 * xalign;
             paint::text(snapshot, &layout, x, 0.0, &readout.color());
         }
     }
@@ -69,7 +73,8 @@ glib::wrapper! {
 }
 
 impl Readout {
-    /// An empty one with room for `widest`, its text at `xalign` (0 left, 1 right).
+    /// An empty one with room for `widest`, its text at `xalign` (0 where lines
+    /// begin, 1 where they end).
     pub(super) fn new(widest: &str, xalign: f32) -> Self {
         let readout: Self = glib::Object::new();
         readout.imp().widest.replace(widest.into());

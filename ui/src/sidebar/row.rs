@@ -41,7 +41,10 @@ mod imp {
     impl ObjectImpl for VmRow {
         fn constructed(&self) {
             self.parent_constructed();
+            let right_to_left = self.obj().direction() == gtk::TextDirection::Rtl;
             for label in [&self.name, &self.state] {
+                // Unlike a label's, this is the left side for all.
+                label.set_xalign(if right_to_left { 1.0 } else { 0.0 });
                 label.set_min_lines(1);
                 label.set_text_overflow(gtk::InscriptionOverflow::EllipsizeEnd);
                 label.set_hexpand(true);
