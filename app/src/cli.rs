@@ -6,7 +6,9 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
-use crate::commands::{Result, boot, clone, delete, generate, list, new, open, run, show};
+use crate::commands::{
+    Result, boot, clone, delete, download, generate, list, new, open, run, show,
+};
 use crate::report;
 
 /// Virtual machines on the desktop.
@@ -34,6 +36,7 @@ pub(crate) enum Command {
     Run(run::Run),
     Clone(clone::Clone),
     Delete(delete::Delete),
+    Download(download::Download),
     #[command(hide = true)]
     Completions(generate::Completions),
     #[command(hide = true)]
@@ -51,6 +54,7 @@ impl Command {
             Self::Run(command) => command.run(),
             Self::Clone(command) => command.run(),
             Self::Delete(command) => command.run(),
+            Self::Download(command) => command.run(),
             Self::Completions(command) => command.run(),
             Self::Manual(command) => command.run(),
         }
