@@ -14,13 +14,22 @@ pub fn spawn(
     on_panic: impl FnOnce(String) + Send + 'static,
 ) -> std::io::Result<JoinHandle<()>> {
     Builder::new().name(name.into()).spawn(move || {
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(body)) {
-            let message = panic
-                .downcast_ref::<&str>()
-                .map(ToString::to_string)
-                .or_else(|| panic.downcast_ref::<String>().cloned())
-                .unwrap_or_else(|| "panic without a message".into());
+        if let Err(message) = catch(body) {
             on_panic(message);
         }
+    })
+}
+
+/// Runs `body`.
+///
+/// # Errors
+/// The message of its panic.
+pub(crate) fn catch(body: impl FnOnce()) -> Result<(), String> {
+    catch_unwind(AssertUnwindSafe(body)).map_err(|panic| {
+        panic
+            .downcast_ref::<&str>()
+            .map(ToString::to_string)
+            .or_else(|| panic.downcast_ref::<String>().cloned())
+            .unwrap_or_else(|| "panic without a message".into())
     })
 }

@@ -124,16 +124,20 @@ impl Engine {
         queue.running += 1;
         drop(queue);
         let worker = Worker { shared: &self.shared, pooled: false };
-        self.shared.pace.watch(|| worker.run_one(request));
+        let run = || self.shared.pace.watch(|| worker.run_one(request));
+        // The caller's thread is not to end for it, as one of the disk's would.
+        if let Err(detail) = thread::catch(run) {
+            (self.shared.on_fault)(self.panicked(detail));
+        }
     }
 
     fn start_thread(&self) {
         let (shared, on_fault) = (Arc::clone(&self.shared), Arc::clone(&self.shared.on_fault));
-        let path = self.image().file().path().to_path_buf();
+        let fault = self.panicked(String::new());
         let started = thread::spawn(
             "disk",
             move || Worker { shared: &shared, pooled: true }.run(),
-            move |detail| on_fault(DiskFault { path, kind: FaultKind::Panic, detail }),
+            move |detail| on_fault(DiskFault { detail, ..fault }),
         );
         match started {
             Ok(handle) => self.threads.lock().push(handle),
@@ -151,6 +155,11 @@ impl Engine {
                 }
             }
         }
+    }
+
+    fn panicked(&self, detail: String) -> DiskFault {
+        let path = self.image().file().path().to_path_buf();
+        DiskFault { path, kind: FaultKind::Panic, detail }
     }
 
     /// Waits until nothing is queued or running.

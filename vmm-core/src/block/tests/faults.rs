@@ -220,15 +220,21 @@ fn dropping_a_busy_disk_ends_everything_first() {
 
 #[test]
 fn a_panic_ends_the_disk_alone() {
-    let rig = Rig::new(Format::Raw);
-    let done = Box::new(|_| panic!("a device's mistake"));
-    let flush = Operation::Flush;
-    rig.engine.submit(Request { operation: flush, offset: 0, segments: Vec::new(), done });
-    let told = fault(&rig);
-    assert_eq!(told.kind, FaultKind::Panic);
-    assert!(told.detail.contains("a device's mistake"), "{told}");
-    assert!(rig.start(Operation::Read, 0).recv().unwrap().is_err());
-    rig.engine.drain();
+    for (operation, here) in [(Operation::Flush, false), (Operation::Read, true)] {
+        let rig = Rig::new(Format::Raw);
+        let done = Box::new(|_| panic!("a device's mistake"));
+        let request = Request { operation, offset: 0, segments: Vec::new(), done };
+        if here {
+            rig.engine.run_or_submit(request)
+        } else {
+            rig.engine.submit(request)
+        }
+        let told = fault(&rig);
+        assert_eq!(told.kind, FaultKind::Panic);
+        assert!(told.detail.contains("a device's mistake"), "{told}");
+        assert!(rig.start(Operation::Read, 0).recv().unwrap().is_err());
+        rig.engine.drain();
+    }
 }
 
 /// The last reference to a disk may go away in a completion, on the disk's own thread.
