@@ -61,10 +61,14 @@ fn drives_tell_what_is_in_them() {
     row(&stage, 0, "Disk 1", "20 GiB, 3.2 GiB on disk · disk.qcow2");
     row(&stage, 1, "Optical Drive", "Debian 13.1.0 amd64 · debian.iso");
     row(&stage, 2, "Disk 2", "20 GiB");
-    // Looked at again whenever the page is shown.
+    look_again(&stage);
+    row(&stage, 2, "Disk 2", "It is gone.");
+}
+
+/// Has the page look at the drives again, as it does whenever it is shown.
+fn look_again(stage: &Stage) {
     stage.page().set_visible(false);
     stage.page().set_visible(true);
-    row(&stage, 2, "Disk 2", "It is gone.");
 }
 
 fn drives_change_places() {
@@ -235,6 +239,7 @@ fn a_disk_grows_while_the_machine_runs() {
     let stage = Stage::new();
     let whole = stage.vm.folder().join("disk.qcow2");
     stage.backend.set_disk(whole.clone(), Ok(facts(Bytes::gib(8))));
+    look_again(&stage);
     let machine = stage.start();
     row(&stage, 0, "Disk", "8 GiB");
     stage.act("grow", 0u32);
