@@ -163,20 +163,21 @@ impl Volume {
                 if run == Run::Zero {
                     continue;
                 }
-                self.settling.with(Settle::Tables, || {
-                    match self.access.write_zeroes(start, len) {
-                        // Version 2 has no zero clusters.
-                        Err(error) if error.kind() == io::ErrorKind::Unsupported => {
-                            write_zero_buffers(start, len, |zeroes, at| {
-                                self.access.write(zeroes, at)
-                            })
-                        }
-                        result => result,
-                    }
-                })?;
+                self.settling.with(Settle::Tables, || self.zero(start, len))?;
             }
         }
         Ok(())
+    }
+
+    /// The caller holds `mappings` for writing and has settled what is to be.
+    fn zero(&self, offset: u64, len: u64) -> io::Result<()> {
+        match self.access.write_zeroes(offset, len) {
+            // Version 2 has no zero clusters.
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => {
+                write_zero_buffers(offset, len, |zeroes, at| self.access.write(zeroes, at))
+            }
+            result => result,
+        }
     }
 
     /// Whether there are internal snapshots, which remember a size of the disk.
@@ -208,7 +209,7 @@ impl Volume {
             if let ShallowMapping::Indirect { layer, offset, .. } = mapping {
                 let shown = len.min(layer.size().saturating_sub(offset));
                 if shown > 0 {
-                    self.access.write_zeroes(start, shown)?;
+                    self.zero(start, shown)?;
                 }
             }
             start += len;
