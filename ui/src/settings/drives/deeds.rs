@@ -178,11 +178,11 @@ async fn grow(inner: Rc<Inner>, index: usize) {
         reserve: false,
     };
     let Some((size, _)) = ask_size(&parent, question).await else { return };
-    if inner.context.vm.status().is_live() {
+    if let Some(drive) = growing_disk(&inner.context, index)
+        && inner.context.vm.status().is_live()
+    {
         // A machine that runs has its files for itself. It tells when the disk has grown.
-        if let Some(drive) = growing_disk(&inner.context, index) {
-            inner.context.vm.command(Command::GrowDisk { drive, size });
-        }
+        inner.context.vm.command(Command::GrowDisk { drive, size });
         return;
     }
     let backend = inner.context.machines.backend().clone();
