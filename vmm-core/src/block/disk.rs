@@ -29,7 +29,7 @@ pub struct Disk {
 
 impl Disk {
     /// Opens the image at `path` for a guest with this RAM. `on_fault` is called on one of the
-    /// disk's threads each time the disk stops, and must not wait for the disk.
+    /// threads that run requests each time the disk stops, and must not wait for the disk.
     ///
     /// # Errors
     /// When the file is not an image, cannot be used, or is in use.

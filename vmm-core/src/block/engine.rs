@@ -1,7 +1,8 @@
 //! The threads that run requests on an image.
 //!
-//! Each disk has its own few threads, started as requests come and ended with the disk. A request
-//! whose failure the guest should not see is *parked*, and with it every later one that
+//! Each disk has its own few threads, started as requests come and ended with the disk; short
+//! requests may run on the thread that brings them. A request whose failure the guest should not see
+//! is *parked*, and with it every later one that
 //! changes the image, until [`Engine::retry`]; parked requests are not in flight, so draining does
 //! not wait for them.
 
@@ -28,8 +29,8 @@ const MAX_THREADS: usize = 4;
 /// copy at a time.
 const SHORT: u64 = 16 << 10;
 
-/// Told about a disk that has stopped. Called on a thread of the disk, once each time it stops;
-/// must not wait for the disk.
+/// Told about a disk that has stopped. Called on a thread of the disk or on one that brings it
+/// requests, once each time it stops; must not wait for the disk.
 pub type FaultSink = Arc<dyn Fn(DiskFault) + Send + Sync>;
 
 /// Runs requests on an image.
@@ -97,9 +98,8 @@ impl Engine {
             return;
         }
         queue.waiting.push_back(request);
-        if queue.idle == 0 && !queue.waking && queue.threads < MAX_THREADS {
+        if queue.idle < queue.waiting.len() && queue.threads < MAX_THREADS {
             queue.threads += 1;
-            queue.waking = true;
             drop(queue);
             self.start_thread();
         } else if self.shared.should_wake(&mut queue) {
@@ -145,7 +145,6 @@ impl Engine {
                 tracing::warn!(%error, "a disk's thread could not be started");
                 let mut queue = self.shared.queue.lock();
                 queue.threads -= 1;
-                queue.waking = false;
                 if queue.threads == 0 {
                     let stranded = std::mem::take(&mut queue.waiting);
                     drop(queue);
@@ -285,7 +284,6 @@ struct Worker<'a> {
 impl Worker<'_> {
     fn run(&self) {
         let mut queue = self.shared.queue.lock();
-        queue.waking = false;
         loop {
             if let Some(request) = queue.waiting.pop_front() {
                 if self.shared.should_wake(&mut queue) {
