@@ -43,7 +43,7 @@ mod tun {
 }
 
 /// The name of a TAP device.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TapName(String);
 
 /// A text that cannot be a TAP device's name.
@@ -79,7 +79,7 @@ impl TapName {
             .filter_map(|entry| entry.file_name().to_str()?.parse::<Self>().ok())
             .filter(Self::is_there)
             .collect();
-        found.sort_by(|one, other| one.0.cmp(&other.0));
+        found.sort();
         found
     }
 

@@ -121,17 +121,21 @@ fn nothing_is_overwritten() {
     assert_eq!(names(&dir), ["d", "late"]);
 }
 
+/// An image of 1 MiB.
+fn make_small(path: &std::path::Path, format: Format) {
+    let made = match format {
+        Format::Raw => create_raw(path, Bytes::mib(1), NONE, &mut patient()),
+        Format::Qcow2 => create_qcow2(path, Bytes::mib(1), NONE, None, &mut patient()),
+    };
+    made.unwrap();
+}
+
 #[test]
 fn disks_grow() {
     let dir = tempfile::tempdir().unwrap();
     for format in [Format::Raw, Format::Qcow2] {
         let path = dir.path().join(format.to_string());
-        match format {
-            Format::Raw => create_raw(&path, Bytes::mib(1), NONE, &mut patient()).unwrap(),
-            Format::Qcow2 => {
-                create_qcow2(&path, Bytes::mib(1), NONE, None, &mut patient()).unwrap();
-            }
-        }
+        make_small(&path, format);
         let guest = Guest::open(&path, &options(format)).unwrap();
         guest.write(0, &[7; 4096]).unwrap();
         assert!(matches!(grow(&path, Some(format), Bytes::mib(2)), Err(ImageError::InUse(_))));
@@ -162,12 +166,7 @@ fn disks_grow_while_the_guest_uses_them() {
     let dir = tempfile::tempdir().unwrap();
     for format in [Format::Raw, Format::Qcow2] {
         let path = dir.path().join(format.to_string());
-        match format {
-            Format::Raw => create_raw(&path, Bytes::mib(1), NONE, &mut patient()).unwrap(),
-            Format::Qcow2 => {
-                create_qcow2(&path, Bytes::mib(1), NONE, None, &mut patient()).unwrap();
-            }
-        }
+        make_small(&path, format);
         let guest = Guest::open(&path, &options(format)).unwrap();
         guest.write(0, &[7; 4096]).unwrap();
         // Freed a moment before the tables move.
