@@ -1,10 +1,9 @@
 //! The threads that run requests on an image.
 //!
 //! Each disk has its own few threads, started as requests come and ended with the disk; short
-//! requests may run on the thread that brings them. A request whose failure the guest should not see
-//! is *parked*, and with it every later one that
-//! changes the image, until [`Engine::retry`]; parked requests are not in flight, so draining does
-//! not wait for them.
+//! requests may run on the thread that brings them. A request whose failure the guest should not
+//! see is *parked*, and with it every later one that changes the image, until [`Engine::retry`];
+//! parked requests are not in flight, so draining does not wait for them.
 
 use std::collections::VecDeque;
 use std::io;
