@@ -40,7 +40,8 @@ fn stage(script: &str) -> Stage {
 fn write_script(program: &Path, script: &str) {
     // Written aside, as a file that is open for writing cannot be run.
     let aside = program.with_extension("new");
-    std::fs::write(&aside, format!("#!/bin/sh\n{script}\n")).unwrap();
+    // A plain sh need not know descriptors beyond 9.
+    std::fs::write(&aside, format!("#!/bin/bash\n{script}\n")).unwrap();
     std::fs::set_permissions(&aside, std::fs::Permissions::from_mode(0o755)).unwrap();
     std::fs::rename(&aside, program).unwrap();
 }
