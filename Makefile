@@ -79,7 +79,7 @@ lint: setup
 
 bench: setup
 	@$(lab)/e2e --bench $(ARGS)
-	@[ -n '$(ARGS)' ] || $(lab)/headless cargo bench --package ui
+	@[ -n '$(ARGS)' ] || $(lab)/headless cargo bench --package vmm-core --package ui --benches
 
 fuzz: setup
 	@PROPTEST_CASES=$${PROPTEST_CASES:-100000} $(lab)/headless cargo test --release --workspace --exclude berth-tests $(ARGS)

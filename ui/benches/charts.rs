@@ -1,6 +1,7 @@
 //! What charts cost while nothing else happens: the processor time of a process whose window shows
 //! a running machine's resources, and of one with the window alone.
 
+#[path = "../../vmm-core/benches/report/mod.rs"]
 mod report;
 
 use std::cell::Cell;

@@ -4,6 +4,7 @@
 //! and writes them to `target/bench/display.json`. The processor time is that of this process
 //! without the thread that draws in the guest's place, as a share of one core.
 
+#[path = "../../vmm-core/benches/report/mod.rs"]
 mod report;
 
 use std::error::Error;

@@ -7,6 +7,7 @@
 
 #[path = "../../vmm-core/tests/guest/mod.rs"]
 mod guest;
+#[path = "../../vmm-core/benches/report/mod.rs"]
 mod report;
 
 use std::error::Error;

@@ -14,6 +14,9 @@ use super::qcow2::{Header, MetadataOrder, Qcow2Error, Volume};
 use super::storage::{ImageStorage, Settling};
 use super::{Format, format};
 
+/// What there is to an open qcow2 image. Its metadata has an order if it is written.
+type Opened = (FormatAccess<ImageStorage>, Option<Arc<MetadataOrder>>, Header);
+
 /// A qcow2 image and its backing files while they are being opened.
 pub(super) struct Chain<'a> {
     top: &'a Path,
@@ -30,8 +33,8 @@ impl<'a> Chain<'a> {
     /// Opens the qcow2 image in `file`, the topmost one.
     pub(super) fn open(&mut self, file: &Arc<HostFile>) -> Result<Volume, ImageError> {
         let settling = Arc::new(Settling::default());
-        let (access, header) = self.open_qcow2(file, Some(&settling))?;
-        Ok(Volume::new(Arc::clone(file), access, settling, &header))
+        let (access, order, header) = self.open_qcow2(file, Some(&settling))?;
+        Ok(Volume::new(Arc::clone(file), access, settling, order, &header))
     }
 
     /// Opens the qcow2 image in `file` and what is beneath it. There is a `settling` for the
@@ -40,7 +43,7 @@ impl<'a> Chain<'a> {
         &mut self,
         file: &Arc<HostFile>,
         settling: Option<&Arc<Settling>>,
-    ) -> Result<(FormatAccess<ImageStorage>, Header), ImageError> {
+    ) -> Result<Opened, ImageError> {
         let path = file.path();
         let failed = |source: Qcow2Error| ImageError::Qcow2 { path: path.to_path_buf(), source };
         if file.len() == 0 {
@@ -77,10 +80,10 @@ impl<'a> Chain<'a> {
             .map_err(|error| failed(Qcow2Error::Driver(error)))?;
         driver.set_data_file(None);
         driver.set_backing(backing);
-        if let Some(order) = order {
+        if let Some(order) = &order {
             order.start();
         }
-        Ok((FormatAccess::new(driver), header))
+        Ok((FormatAccess::new(driver), order, header))
     }
 
     /// Says of which image a backing file cannot be used; errors of the chain as a whole stay.

@@ -15,8 +15,8 @@ use crate::units::Bytes;
 /// A hard disk on a raw or qcow2 image.
 ///
 /// The image is locked while the disk exists; dropping the disk ends its threads, flushes the
-/// image and unlocks it. Requests run on up to four threads of the disk's own, but for short ones
-/// that need not wait ([`BlockDevice::run_or_submit`]).
+/// image and unlocks it. Requests run on up to four threads of the disk's own, in the kernel
+/// (io_uring(7)), or where they come from ([`BlockDevice::run_or_submit`]).
 ///
 /// Requests that change the image and fail because of the host are parked, as are those that come
 /// after them, and the fault is reported once. They are no longer in flight: [`Self::drain`] does
@@ -69,6 +69,12 @@ impl Disk {
     /// goes on as before.
     pub fn grow(&self, size: Bytes) -> Result<(), ImageError> {
         self.engine.image().grow(size)
+    }
+
+    /// Makes the next request believe that requests wait for the host's storage, or do not.
+    #[cfg(test)]
+    pub(super) fn pretend_to_wait(&self, waiting: bool) {
+        self.engine.pretend_to_wait(waiting);
     }
 
     /// Goes on after a fault. If that persists, it is reported again.

@@ -29,6 +29,15 @@ impl<'a> GuestBuffers<'a> {
         Ok(Self { slices })
     }
 
+    /// The memory's addresses, as system calls take them. They are good as long as the RAM is.
+    pub(super) fn vectors(&self) -> Vec<libc::iovec> {
+        let vector = |slice: &VolatileSlice<'_>| libc::iovec {
+            iov_base: slice.ptr_guard_mut().as_ptr().cast(),
+            iov_len: slice.len(),
+        };
+        self.slices.iter().map(vector).collect()
+    }
+
     /// Calls `read` with the memory to be filled.
     pub(super) fn fill(
         &self,

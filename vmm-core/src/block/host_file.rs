@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -17,7 +17,7 @@ use super::error::ImageError;
 use super::lock::{self, Outcome};
 
 /// Most elements one `preadv` or `pwritev` takes (`IOV_MAX`, `linux/uio.h`: `UIO_MAXIOV`).
-const MAX_VECTORS: usize = 1024;
+pub(super) const MAX_VECTORS: usize = 1024;
 
 /// An open image file.
 #[derive(Debug)]
@@ -129,6 +129,11 @@ impl HostFile {
         self.limit.store(limit, Ordering::Relaxed);
     }
 
+    /// Whether a write may end there.
+    pub(super) fn may_reach(&self, end: u64) -> bool {
+        end <= self.limit.load(Ordering::Relaxed)
+    }
+
     /// Lets writes reach `more` bytes further.
     pub(super) fn raise_limit(&self, more: u64) {
         let raised = |limit: u64| Some(limit.saturating_add(more));
@@ -189,7 +194,7 @@ impl HostFile {
     ) -> io::Result<()> {
         let total: u64 = vectors.iter().map(|vector| vector.iov_len as u64).sum();
         let end = offset.checked_add(total).ok_or(io::ErrorKind::InvalidInput)?;
-        if end > self.limit.load(Ordering::Relaxed) {
+        if !self.may_reach(end) {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidData,
                 "the image refers to places far beyond its end",
@@ -328,11 +333,22 @@ impl HostFile {
         }
     }
 
+    /// Takes note of a write that the kernel has made otherwise, up to `end`, or tried to.
+    pub(super) fn wrote(&self, end: u64) {
+        self.changes.fetch_add(1, Ordering::AcqRel);
+        self.len.fetch_max(end, Ordering::AcqRel);
+    }
+
     /// Makes a change and counts it; one that fails may have been made in part.
     fn change<T>(&self, make: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
         let result = make();
         self.changes.fetch_add(1, Ordering::AcqRel);
         result
+    }
+
+    /// The file's descriptor, for calls that end before the file is closed.
+    pub(super) fn descriptor(&self) -> RawFd {
+        self.file.as_raw_fd()
     }
 
     /// Whether a sync failed, so that a repeated one cannot mend what is lost.

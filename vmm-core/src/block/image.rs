@@ -14,8 +14,8 @@ use parking_lot::Mutex;
 use super::chain::Chain;
 use super::error::ImageError;
 use super::host_file::{Access, HostFile};
-use super::qcow2::Volume;
-use super::{Format, format};
+use super::qcow2::{Mapped, Volume};
+use super::{Format, Operation, format};
 use crate::units::Bytes;
 
 /// Largest disk: 64 TiB, the same as VHDX has.
@@ -53,6 +53,14 @@ enum Layout {
         probed: bool,
     },
     Qcow2(Volume),
+}
+
+/// Where in an image's file a stretch of the disk's data is, for as long as this lives.
+pub(super) struct Place {
+    /// Offset in the file, in bytes.
+    pub(super) offset: u64,
+    /// Keeps what holds the data from being given to something else.
+    pub(super) _mapped: Option<Mapped>,
 }
 
 impl Image {
@@ -152,6 +160,22 @@ impl Image {
                 unsafe { self.file.write_vectored(vectors, offset) }
             }
             Layout::Qcow2(volume) => volume.write(buffers, offset),
+        }
+    }
+
+    /// Where the `len` bytes at `offset` are, if to read or write them there is all there is to
+    /// `operation`. Does not wait for others.
+    pub(super) fn place(&self, operation: Operation, offset: u64, len: u64) -> Option<Place> {
+        let write = match operation {
+            Operation::Read => false,
+            Operation::Write => true,
+            _ => return None,
+        };
+        if write { self.check_write(offset, len) } else { self.check_range(offset, len) }.ok()?;
+        match &self.layout {
+            Layout::Raw { probed: true } if write && offset < 512 => None,
+            Layout::Raw { .. } => Some(Place { offset, _mapped: None }),
+            Layout::Qcow2(volume) => volume.place(offset, len, write),
         }
     }
 

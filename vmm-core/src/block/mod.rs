@@ -22,7 +22,6 @@ mod host_file;
 mod image;
 mod lock;
 pub(crate) mod optical;
-mod pace;
 mod qcow2;
 mod storage;
 #[cfg(test)]

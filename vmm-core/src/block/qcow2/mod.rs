@@ -15,4 +15,4 @@ mod volume;
 pub use error::Qcow2Error;
 pub(super) use header::{Header, MAGIC};
 pub(super) use order::MetadataOrder;
-pub(super) use volume::Volume;
+pub(super) use volume::{Mapped, Volume};

@@ -13,11 +13,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use imago::format::PreallocateMode;
 use imago::io_buffers::{IoVector, IoVectorMut};
 use imago::{FormatAccess, ShallowMapping};
-use parking_lot::RwLock;
+use parking_lot::{ArcRwLockReadGuard, RawRwLock, RwLock};
 
-use super::Header;
+use super::{Header, MetadataOrder};
 use crate::block::host_file::HostFile;
-use crate::block::image::{chunks, or_unsupported, write_zero_buffers};
+use crate::block::image::{Place, chunks, or_unsupported, write_zero_buffers};
 use crate::block::storage::{ImageStorage, Settle, Settling};
 
 /// How much of a disk is discarded at a time, so that a discard of all of it does not keep other
@@ -30,13 +30,18 @@ pub(in crate::block) struct Volume {
     file: Arc<HostFile>,
     access: Arc<FormatAccess<ImageStorage>>,
     settling: Arc<Settling>,
+    /// There for images that are written.
+    order: Option<Arc<MetadataOrder>>,
     /// Taken for writing by what may take clusters away.
-    mappings: RwLock<()>,
+    mappings: Arc<RwLock<()>>,
     /// Discards have freed clusters that the file may still refer to.
     unsettled: AtomicBool,
     /// There are internal snapshots, so even a discard may allocate.
     snapshots: bool,
 }
+
+/// No cluster is taken away from the image as long as this lives.
+pub(in crate::block) type Mapped = ArcRwLockReadGuard<RawRwLock, ()>;
 
 /// Where a stretch of the disk's data is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +64,7 @@ impl Volume {
         file: Arc<HostFile>,
         access: FormatAccess<ImageStorage>,
         settling: Arc<Settling>,
+        order: Option<Arc<MetadataOrder>>,
         header: &Header,
     ) -> Self {
         let access = Arc::new(access);
@@ -67,7 +73,8 @@ impl Volume {
             file,
             access,
             settling,
-            mappings: RwLock::default(),
+            order,
+            mappings: Arc::default(),
             unsettled: false.into(),
             snapshots: header.snapshots != 0,
         }
@@ -102,6 +109,22 @@ impl Volume {
         let _exclusive = self.mappings.write();
         self.settle()?;
         self.settling.with(Settle::Tables, || self.access.writev(buffers, offset))
+    }
+
+    /// Where in the file the `len` bytes at `offset` are, if they are in one piece there, and a
+    /// write would change nothing else.
+    pub(in crate::block) fn place(&self, offset: u64, len: u64, write: bool) -> Option<Place> {
+        let mapped = RwLock::try_read_arc(&self.mappings)?;
+        let (mapping, found) = self.access.get_shallow_mapping(offset, len).ok()?;
+        let ShallowMapping::Raw { offset, writable, .. } = mapping else { return None };
+        let harmless = || {
+            let order = self.order.as_ref();
+            writable
+                && self.file.may_reach(offset.saturating_add(len))
+                && order.is_some_and(|order| !order.concerns(offset, len))
+        };
+        let usable = found >= len && (!write || harmless());
+        usable.then_some(Place { offset, _mapped: Some(mapped) })
     }
 
     /// Brings all completed writes to stable storage.

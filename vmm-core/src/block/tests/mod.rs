@@ -6,10 +6,12 @@ mod faults;
 mod making;
 mod model;
 mod opening;
+mod ring;
 
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::mpsc;
 
 use parking_lot::Mutex;
@@ -26,6 +28,8 @@ struct Guest {
     disk: Arc<Disk>,
     ram: Arc<GuestRam>,
     faults: Arc<Mutex<Vec<DiskFault>>>,
+    /// Requests started.
+    started: AtomicU32,
 }
 
 impl Guest {
@@ -34,9 +38,10 @@ impl Guest {
         let told = Arc::clone(&faults);
         let on_fault = Arc::new(move |fault| told.lock().push(fault));
         let disk = Disk::open(path, options, Arc::clone(&ram), on_fault)?;
-        Ok(Self { disk, ram, faults })
+        Ok(Self { disk, ram, faults, started: AtomicU32::new(0) })
     }
 
+    /// Starts a request, each in another of the ways that there are.
     fn start(
         &self,
         operation: Operation,
@@ -45,7 +50,14 @@ impl Guest {
     ) -> mpsc::Receiver<io::Result<()>> {
         let (sender, receiver) = mpsc::channel();
         let done = Box::new(move |result| sender.send(result).unwrap_or(()));
-        self.disk.submit(Request { operation, offset, segments, done });
+        let request = Request { operation, offset, segments, done };
+        match self.started.fetch_add(1, Relaxed) % 3 {
+            0 => self.disk.submit(request),
+            way => {
+                self.disk.pretend_to_wait(way == 1);
+                self.disk.run_or_submit(request);
+            }
+        }
         receiver
     }
 

@@ -11,6 +11,7 @@ pub(crate) struct Report(Vec<Value>);
 
 impl Report {
     /// A figure that is better when smaller.
+    #[allow(dead_code, reason = "not every benchmark has one")]
     pub(crate) fn figure(&mut self, name: &str, unit: &str, value: f64, target: f64) {
         self.add(name, unit, value, target, false);
     }
@@ -19,6 +20,17 @@ impl Report {
     #[allow(dead_code, reason = "not every benchmark has one")]
     pub(crate) fn rate(&mut self, name: &str, unit: &str, value: f64, target: f64) {
         self.add(name, unit, value, target, true);
+    }
+
+    /// A figure that is better when larger, and a peer's.
+    #[allow(dead_code, reason = "not every benchmark has one")]
+    pub(crate) fn ratio(&mut self, name: &str, unit: &str, value: f64, peer: f64) {
+        let ratio = value / peer;
+        println!("{name}: {value:.0} {unit}, {peer:.0} {unit}, ratio {ratio:.2}");
+        self.0.push(json!({
+            "name": name, "unit": unit, "berth": value, "peer": peer, "ratio": ratio,
+            "target": 1.0, "higher_is_better": true,
+        }));
     }
 
     fn add(&mut self, name: &str, unit: &str, value: f64, target: f64, higher_is_better: bool) {

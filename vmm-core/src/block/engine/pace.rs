@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-/// Requests that are handed over after one that waited, before the next is tried.
+/// Requests that are taken for waiting ones after one that waited, before the next is tried.
 const FIRST_BREAK: u32 = 16;
 const LONGEST_BREAK: u32 = 1024;
 
@@ -10,7 +10,7 @@ const LONGEST_BREAK: u32 = 1024;
 /// wait, and come in flocks.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
-    /// Requests to hand over yet.
+    /// Requests to take for waiting ones yet.
     left: AtomicU32,
     /// How many the last one that waited has cost.
     last: AtomicU32,
@@ -23,10 +23,16 @@ impl Pace {
     }
 
     /// Runs a request, and takes note of whether it waited.
-    pub(super) fn watch(&self, request: impl FnOnce()) {
+    pub(super) fn watch<T>(&self, request: impl FnOnce() -> T) -> T {
         let before = waits();
-        request();
+        let result = request();
         self.note(waits() != before);
+        result
+    }
+
+    #[cfg(test)]
+    pub(super) fn pretend(&self, waiting: bool) {
+        self.left.store(waiting.into(), Relaxed);
     }
 
     fn note(&self, waited: bool) {
