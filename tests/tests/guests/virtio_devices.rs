@@ -1,5 +1,5 @@
 //! The small virtio devices of every machine with the drivers of an installed Debian: the tablet,
-//! the memory balloon and the channel to an agent.
+//! the keyboard, the memory balloon and the channel to an agent.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -31,7 +31,7 @@ fn resident(id: u32) -> u64 {
 }
 
 #[test]
-fn the_tablet_points_the_agent_answers_and_freed_memory_returns() {
+fn pointer_and_keys_arrive_the_agent_answers_and_freed_memory_returns() {
     let scratch = tempfile::tempdir().expect("a folder for the disk");
     let disk = overlay("disk.qcow2", scratch.path());
     let agent_socket = scratch.path().join("agent.sock");
@@ -40,6 +40,7 @@ fn the_tablet_points_the_agent_answers_and_freed_memory_returns() {
             // Some of it above 4 GiB: Linux gives free memory back zone by zone.
             .args(["--memory", "3G", "--until-serial", "ready to point"])
             .args(["--point", "25,75", "--click"])
+            .args(["--until-serial", "ready to type", "--type", "aB"])
             .args(["--until-serial", "ready to give", "--balloon", "32M"])
             .args(["--until-serial", "ready to take", "--balloon", "0", "--until-off"])
             .arg("--agent")
@@ -47,6 +48,7 @@ fn the_tablet_points_the_agent_answers_and_freed_memory_returns() {
             .start(),
     );
     tablet(&mut debian);
+    keyboard(&mut debian);
     agent(&mut debian, &agent_socket);
     memory(&mut debian);
     balloon(&mut debian);
@@ -54,32 +56,42 @@ fn the_tablet_points_the_agent_answers_and_freed_memory_returns() {
     assert!(!agent_socket.exists(), "the socket is left behind");
 }
 
-fn tablet(debian: &mut Debian) {
-    let device = debian.run("grep -A4 'Name=\"Berth tablet\"' /proc/bus/input/devices");
+/// What the guest's input device `name` reports while something is done that `ready` asks for:
+/// type, code and value's halves of each of `count` events.
+fn events(debian: &mut Debian, name: &str, ready: &str, count: usize) -> Vec<[u16; 4]> {
+    let device = debian.run(&format!("grep -A4 'Name=\"{name}\"' /proc/bus/input/devices"));
     let handlers = device.lines().find(|line| line.contains("Handlers="));
     let handlers = handlers.expect("somebody handles its events");
     let event = handlers.split([' ', '=']).find(|word| word.starts_with("event"));
     let event = event.expect("it is an event device");
-    // Seven events of 24 bytes, each with its time first.
+    // Events of 24 bytes, each with its time first.
+    let len = 24 * count;
     let events = debian.run(&format!(
-        "(sleep 3; echo ready to $(echo point)) & timeout 120 head -c 168 /dev/input/{event} | od -An -v -tu2 -w24"
+        "(sleep 3; echo ready to $(echo {ready})) & timeout 120 head -c {len} /dev/input/{event} | od -An -v -tu2 -w24"
     ));
-    let events: Vec<Vec<&str>> = events
+    events
         .lines()
-        .map(|line| line.split_whitespace().collect::<Vec<_>>())
-        .filter(|words| words.len() == 12)
-        .map(|words| words[8..].to_vec())
-        .collect();
+        .map(|line| line.split_whitespace().filter_map(|word| word.parse().ok()).collect())
+        .filter_map(|words: Vec<u16>| words.get(8..)?.try_into().ok())
+        .collect()
+}
+
+const REPORT: [u16; 4] = [0, 0, 0, 0];
+
+fn tablet(debian: &mut Debian) {
+    let events = events(debian, "Berth tablet", "point", 7);
     // Both axes, then the button down and up, each with the report's end.
-    let expected = [
-        ["3", "0", "8192", "0"],
-        ["3", "1", "24575", "0"],
-        ["0", "0", "0", "0"],
-        ["1", "272", "1", "0"],
-        ["0", "0", "0", "0"],
-        ["1", "272", "0", "0"],
-        ["0", "0", "0", "0"],
-    ];
+    let expected =
+        [[3, 0, 8192, 0], [3, 1, 24575, 0], REPORT, [1, 272, 1, 0], REPORT, [1, 272, 0, 0], REPORT];
+    assert_eq!(events, expected);
+}
+
+fn keyboard(debian: &mut Debian) {
+    let events = events(debian, "Berth keyboard", "type", 12);
+    // A, then B with the left Shift key.
+    let keys = [(30, 1), (30, 0), (42, 1), (48, 1), (48, 0), (42, 0)];
+    let expected: Vec<_> =
+        keys.iter().flat_map(|(key, down)| [[1, *key, *down, 0], REPORT]).collect();
     assert_eq!(events, expected);
 }
 

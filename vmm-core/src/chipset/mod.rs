@@ -20,6 +20,8 @@ pub const TABLET: crate::pci::Slot = crate::pci::Slot::new(4, 0);
 pub const BALLOON: crate::pci::Slot = crate::pci::Slot::new(5, 0);
 /// The slot of the console, which has the channel to the guest's agent.
 pub const CONSOLE: crate::pci::Slot = crate::pci::Slot::new(6, 0);
+/// The slot of the keyboard that guests with a driver use in place of the PS/2 one.
+pub const KEYBOARD: crate::pci::Slot = crate::pci::Slot::new(7, 0);
 /// The slot of the first drive that is a virtio disk; the others follow by their indices.
 const FIRST_VIRTIO_DISK: u8 = 0x10;
 /// The slot of drive `index` of the machine, below [`MAX_DRIVES`](crate::machine::MAX_DRIVES),

@@ -10,6 +10,7 @@ use super::config::{Boot, MachineConfig};
 use super::drives::Drives;
 use super::error::MachineError;
 use super::firmware_files::Bridges;
+use super::keyboards::Keyboards;
 use super::log::Log;
 use super::media::Medium;
 use super::message::{DiskStatistics, KeyEvent, NetStatistics, PointerEvent};
@@ -32,7 +33,7 @@ use crate::devices::rtc::{self, CmosLayout, Rtc};
 use crate::devices::serial::{self, Serial};
 use crate::devices::vga::{Vga, VgaConfig};
 use crate::devices::virtio::balloon::{Balloon, BalloonFigures};
-use crate::devices::virtio::input::Tablet;
+use crate::devices::virtio::input::{Keyboard, Tablet};
 use crate::devices::virtio::rng::Entropy;
 use crate::devices::virtio::{VirtioDevice, VirtioPci, Wiring};
 use crate::firmware::{FirmwareKind, SearchPath};
@@ -69,7 +70,7 @@ pub(super) struct Board {
     pub(super) timers: Timers,
     pub(super) display: Arc<Vga>,
     pub(super) serial: Arc<Serial>,
-    pub(super) keyboard: Arc<I8042>,
+    pub(super) keyboards: Keyboards,
     pub(super) log: Arc<Log>,
     resettable: Vec<Arc<dyn Reset + Send + Sync>>,
     resumable: Vec<Arc<dyn Resume + Send + Sync>>,
@@ -158,6 +159,8 @@ impl Board {
         };
         virtio.add(Entropy, chipset::ENTROPY)?;
         let tablet = virtio.add(tablet(orders)?, chipset::TABLET)?;
+        let virtio_keyboard = Keyboard::new(|_| ()).map_err(MachineError::System)?;
+        let virtio_keyboard = virtio.add(virtio_keyboard, chipset::KEYBOARD)?;
         let balloon = Balloon::new().map_err(MachineError::System)?;
         let balloon = virtio.add(balloon, chipset::BALLOON)?;
         let mut agent = None;
@@ -256,7 +259,7 @@ impl Board {
             timers,
             display,
             serial,
-            keyboard,
+            keyboards: Keyboards { ps2: keyboard, virtio: virtio_keyboard },
             log,
             resettable,
             resumable,
@@ -301,9 +304,9 @@ impl Board {
 
     pub(super) fn key(&self, event: KeyEvent) {
         if event.pressed {
-            self.keyboard.press(KeyCode(event.code));
+            self.keyboards.press(KeyCode(event.code));
         } else {
-            self.keyboard.release(KeyCode(event.code));
+            self.keyboards.release(KeyCode(event.code));
         }
     }
 
@@ -318,7 +321,7 @@ impl Board {
             (event.wheel, buttons)
         };
         // The mouse counts its wheel away from the user.
-        self.keyboard.pointer(event.dx, event.dy, wheel.saturating_neg(), buttons);
+        self.keyboards.ps2.pointer(event.dx, event.dy, wheel.saturating_neg(), buttons);
     }
 
     pub(super) fn point_at(&self, x: u16, y: u16) {

@@ -10,6 +10,7 @@ mod config;
 mod drives;
 mod error;
 mod firmware_files;
+mod keyboards;
 mod log;
 mod media;
 mod message;

@@ -111,7 +111,7 @@ impl Supervisor {
         Self {
             orders: channels.orders,
             commands: channels.commands,
-            leds: board.keyboard.watch_leds(),
+            leds: board.keyboards.ps2.watch_leds(),
             _commands_open: channels.command_sender,
             subscribers,
             vcpus,
@@ -207,7 +207,7 @@ impl Supervisor {
             }
             Order::Type => {
                 if self.state() == State::Running {
-                    self.typist.go_on(&self.board.keyboard);
+                    self.typist.go_on(&self.board.keyboards);
                 }
                 None
             }
@@ -246,11 +246,11 @@ impl Supervisor {
             }
             (Command::TypeText(text), State::Running) => {
                 self.typist.push(&text);
-                self.typist.go_on(&self.board.keyboard);
+                self.typist.go_on(&self.board.keyboards);
             }
             (Command::TypeKeys(keys), State::Running) => {
                 self.typist.push_keys(&keys);
-                self.typist.go_on(&self.board.keyboard);
+                self.typist.go_on(&self.board.keyboards);
             }
             (Command::Pointer(event), State::Running) => self.board.pointer(event),
             (Command::PointAt { x, y }, State::Running) => self.board.point_at(x, y),
@@ -269,7 +269,7 @@ impl Supervisor {
         self.vcpus.run();
         self.set_state(State::Running);
         self.tick.arm(TICK);
-        self.typist.go_on(&self.board.keyboard);
+        self.typist.go_on(&self.board.keyboards);
     }
 
     fn pause(&mut self, reason: PauseReason) {

@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::keyboards::Keyboards;
 use super::message::KeyEvent;
-use crate::devices::i8042::{I8042, KeyCode, keys_for_char};
+use crate::devices::i8042::{KeyCode, keys_for_char};
 use crate::timer::Timer;
 
 /// How often to look whether the guest has read what was typed.
@@ -49,7 +50,7 @@ impl Typist {
     ///
     /// A key goes down and up at once, which the keyboard's buffer has room for: a guest slow to
     /// read must not see a key held for so long that it repeats.
-    pub(super) fn go_on(&mut self, keyboard: &I8042) {
+    pub(super) fn go_on(&mut self, keyboard: &Keyboards) {
         if keyboard.is_idle() {
             let mut held = 0_usize;
             while let Some((key, down)) = self.strokes.pop_front() {

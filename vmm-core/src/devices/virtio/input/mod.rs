@@ -1,11 +1,12 @@
-//! Tablet (VIRTIO 1.2 §5.8): a pointing device that says where the pointer is, not how far it
-//! moved, with five buttons and a wheel.
+//! Input devices (VIRTIO 1.2 §5.8): a keyboard, and a tablet, a pointing device that says where
+//! the pointer is, not how far it moved, with five buttons and a wheel.
 //!
 //! The machine says what the user does; a guest slow to take it gets the latest place and every
-//! click. `config` is what the driver can ask of the device, `track` what the guest is still to
-//! be told.
+//! click. `config` is what the driver can ask of a device, `track` and `keys` what the guest is
+//! still to be told.
 
 mod config;
+mod keys;
 mod track;
 
 use std::io;
@@ -13,12 +14,13 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use vmm_sys_util::eventfd::EventFd;
 
-pub use self::config::AXIS_END;
-use self::config::Selection;
-use self::track::{EVENT_LEN, Track};
+use self::config::{EVENT_LEN, Selection};
+pub use self::keys::Keys;
+pub use self::track::{AXIS_END, Track};
 use super::VirtQueue;
 use super::device::{Activation, Assignment, Kind, VirtioDevice, config_bytes};
 use super::worker::{Events, Interest, Worker};
@@ -32,22 +34,44 @@ const QUEUE_SIZE: u16 = 64;
 /// Token of the eventfd.
 const NEWS: u64 = 0;
 
+/// What a device is, and what its guest is still to be told.
+pub trait Model: Default + Clone + Serialize + DeserializeOwned + Send + 'static {
+    /// Its kind.
+    const KIND: Kind;
+    /// Its name.
+    const NAME: &'static str;
+    /// Its number among this program's devices.
+    const PRODUCT: u16;
+
+    /// What it can do: a piece of information (§5.8.4), empty when there is no such thing.
+    fn ability(select: u8, subsel: u16) -> Vec<u8>;
+
+    /// Whether there is something to tell.
+    fn has_more(&self) -> bool;
+
+    /// The next event, which the guest is told by that.
+    fn next(&mut self) -> Option<[u8; EVENT_LEN]>;
+
+    /// Says what is wrong with a restored one, if anything.
+    fn problem(&self) -> Option<&'static str>;
+}
+
 #[derive(Debug, Default)]
-struct Inner {
+struct Inner<M> {
     selection: Selection,
-    track: Track,
+    track: M,
     /// Whether the driver is at work.
     active: bool,
 }
 
-struct Core {
-    inner: Mutex<Inner>,
+struct Core<M> {
+    inner: Mutex<Inner<M>>,
     /// Wakes the worker.
     news: EventFd,
 }
 
-impl Core {
-    fn change(&self, change: impl FnOnce(&mut Track)) {
+impl<M> Core<M> {
+    fn change(&self, change: impl FnOnce(&mut M)) {
         let mut inner = self.inner.lock();
         if !inner.active {
             return;
@@ -62,14 +86,19 @@ impl Core {
 /// Hears whether a driver is at work; must not wait.
 type UseSink = Box<dyn Fn(bool) + Send + Sync>;
 
-/// A tablet.
-pub struct Tablet {
-    core: Arc<Core>,
+/// An input device.
+pub struct Input<M: Model> {
+    core: Arc<Core<M>>,
     on_use: UseSink,
 }
 
-impl Tablet {
-    /// A tablet. `on_use` hears each time a driver begins or ceases to listen to it; called on a
+/// A tablet.
+pub type Tablet = Input<Track>;
+/// A keyboard.
+pub type Keyboard = Input<Keys>;
+
+impl<M: Model> Input<M> {
+    /// A device. `on_use` hears each time a driver begins or ceases to listen to it; called on a
     /// vCPU's thread or the machine's, and must not wait.
     ///
     /// # Errors
@@ -85,15 +114,9 @@ impl Tablet {
         self.core.inner.lock().active
     }
 
-    /// The pointer is at this place of the screen, each axis from 0 to [`AXIS_END`].
-    pub fn point(&self, x: u16, y: u16) {
-        self.core.change(|track| track.point(x.min(AXIS_END), y.min(AXIS_END)));
-    }
-
-    /// The wheel turns by so many clicks towards the user, and these buttons are held: bit 0 left,
-    /// 1 right, 2 middle, 3 and 4 the side buttons.
-    pub fn press(&self, wheel: i32, buttons: u8) {
-        self.core.change(|track| track.press(wheel, buttons));
+    /// Whether the guest has taken all that happened.
+    pub fn is_idle(&self) -> bool {
+        !self.core.inner.lock().track.has_more()
     }
 
     fn set_active(&self, active: bool) {
@@ -104,9 +127,35 @@ impl Tablet {
     }
 }
 
-impl VirtioDevice for Tablet {
+impl Input<Track> {
+    /// The pointer is at this place of the screen, each axis from 0 to [`AXIS_END`].
+    pub fn point(&self, x: u16, y: u16) {
+        self.core.change(|track| track.point(x.min(AXIS_END), y.min(AXIS_END)));
+    }
+
+    /// The wheel turns by so many clicks towards the user, and these buttons are held: bit 0 left,
+    /// 1 right, 2 middle, 3 and 4 the side buttons.
+    pub fn press(&self, wheel: i32, buttons: u8) {
+        self.core.change(|track| track.press(wheel, buttons));
+    }
+}
+
+impl Input<Keys> {
+    /// A key goes down, by its number in Linux's `input-event-codes.h`. One that is down does
+    /// nothing.
+    pub fn press_key(&self, key: u16) {
+        self.core.change(|keys| keys.press(key));
+    }
+
+    /// A key goes up.
+    pub fn release_key(&self, key: u16) {
+        self.core.change(|keys| keys.release(key));
+    }
+}
+
+impl<M: Model> VirtioDevice for Input<M> {
     fn kind(&self) -> Kind {
-        Kind::TABLET
+        M::KIND
     }
 
     fn features(&self) -> u64 {
@@ -119,7 +168,7 @@ impl VirtioDevice for Tablet {
 
     fn read_config(&self, offset: u64, data: &mut [u8]) {
         let selection = self.core.inner.lock().selection;
-        config_bytes(&selection.bytes(), offset, data);
+        config_bytes(&selection.bytes::<M>(), offset, data);
     }
 
     fn write_config(&self, offset: u64, data: &[u8]) {
@@ -142,41 +191,41 @@ impl VirtioDevice for Tablet {
     }
 }
 
-/// What the guest can tell of a tablet.
+/// What the guest can tell of an input device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TabletState {
+pub struct InputState<M> {
     selection: Selection,
-    track: Track,
+    track: M,
 }
 
-impl Persist for Tablet {
-    type State = TabletState;
+impl<M: Model> Persist for Input<M> {
+    type State = InputState<M>;
 
-    fn save(&self) -> TabletState {
+    fn save(&self) -> InputState<M> {
         let inner = self.core.inner.lock();
-        TabletState { selection: inner.selection, track: inner.track.clone() }
+        InputState { selection: inner.selection, track: inner.track.clone() }
     }
 
-    fn restore(&self, state: TabletState) -> Result<(), RestoreError> {
+    fn restore(&self, state: InputState<M>) -> Result<(), RestoreError> {
         if let Some(reason) = state.track.problem() {
-            return Err(RestoreError { device: "tablet", reason: reason.into() });
+            return Err(RestoreError { device: M::NAME, reason: reason.into() });
         }
         // Until it is active again.
         self.set_active(false);
-        let TabletState { selection, track } = state;
+        let InputState { selection, track } = state;
         *self.core.inner.lock() = Inner { selection, track, active: false };
         Ok(())
     }
 }
 
 /// Tells the guest what happened, one event a buffer.
-struct Reporter {
-    core: Arc<Core>,
+struct Reporter<M> {
+    core: Arc<Core<M>>,
     events: Option<Arc<VirtQueue>>,
     status: Option<Arc<VirtQueue>>,
 }
 
-impl Reporter {
+impl<M: Model> Reporter<M> {
     fn report(&self) {
         let Some(queue) = &self.events else { return };
         // A driver that offers useless buffers without end gets no more than a turn.
@@ -201,7 +250,7 @@ impl Reporter {
     }
 }
 
-impl Worker for Reporter {
+impl<M: Model> Worker for Reporter<M> {
     fn start(&mut self, events: &Events) -> io::Result<()> {
         // SAFETY: the event stays open as long as the core, which outlives the worker's thread.
         let news = unsafe { BorrowedFd::borrow_raw(self.core.news.as_raw_fd()) };

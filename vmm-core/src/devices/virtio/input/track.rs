@@ -1,13 +1,15 @@
-//! What the guest is still to be told: poses, one after the other.
+//! What the guest is still to be told of a pointer: poses, one after the other.
 
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use super::config::{AXIS_END, code};
+use super::Model;
+use super::config::{EVENT_LEN, bitmap, code, event, select};
+use crate::devices::virtio::device::Kind;
 
-/// Length of an event (VIRTIO 1.2 §5.8.6, `struct virtio_input_event`).
-pub(super) const EVENT_LEN: usize = 8;
+/// Where both axes end; they begin at 0.
+pub const AXIS_END: u16 = 0x7fff;
 /// Poses that wait at most. Of what comes then, clicks get lost, but not what is held in the end.
 const MAX_STEPS: usize = 64;
 /// Clicks of the wheel that wait at most.
@@ -35,9 +37,9 @@ struct Step {
     wheel: i32,
 }
 
-/// What the guest knows, and what it does not yet.
+/// What the guest knows of a tablet, and what it does not yet.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub(super) struct Track {
+pub struct Track {
     told: Pose,
     /// Each is a report that ends with `SYN_REPORT`. The first may be told in part.
     steps: VecDeque<Step>,
@@ -83,14 +85,32 @@ impl Track {
             _ => self.steps.push_back(step),
         }
     }
+}
 
-    /// Whether there is something to tell.
-    pub(super) fn has_more(&self) -> bool {
+impl Model for Track {
+    const KIND: Kind = Kind::TABLET;
+    const NAME: &'static str = "Berth tablet";
+    const PRODUCT: u16 = 1;
+
+    fn ability(select: u8, subsel: u16) -> Vec<u8> {
+        match (select, subsel) {
+            (select::EV_BITS, code::EV_KEY) => bitmap(&code::BUTTONS),
+            (select::EV_BITS, code::EV_REL) => bitmap(&[code::REL_WHEEL]),
+            (select::EV_BITS, code::EV_ABS) => bitmap(&[code::ABS_X, code::ABS_Y]),
+            (select::ABS_INFO, code::ABS_X | code::ABS_Y) => {
+                // Least and greatest value, noise, dead zone, units per millimetre.
+                let values: [u32; 5] = [0, AXIS_END.into(), 0, 0, 0];
+                values.iter().flat_map(|value| value.to_le_bytes()).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn has_more(&self) -> bool {
         !self.steps.is_empty()
     }
 
-    /// The next event, which the guest is told by that.
-    pub(super) fn next(&mut self) -> Option<[u8; EVENT_LEN]> {
+    fn next(&mut self) -> Option<[u8; EVENT_LEN]> {
         let told = &mut self.told;
         let step = self.steps.front_mut()?;
         if told.x != step.to.x {
@@ -116,8 +136,7 @@ impl Track {
         Some(event(code::EV_SYN, code::SYN_REPORT, 0))
     }
 
-    /// Says what is wrong with a restored track, if anything.
-    pub(super) fn problem(&self) -> Option<&'static str> {
+    fn problem(&self) -> Option<&'static str> {
         let possible =
             |step: &Step| step.to.is_possible() && (-MAX_WHEEL..=MAX_WHEEL).contains(&step.wheel);
         if !self.told.is_possible() || !self.steps.iter().all(possible) {
@@ -125,12 +144,4 @@ impl Track {
         }
         (self.steps.len() > MAX_STEPS).then_some("too much to tell")
     }
-}
-
-fn event(kind: u16, code: u16, value: i32) -> [u8; EVENT_LEN] {
-    let mut bytes = [0; EVENT_LEN];
-    bytes[..2].copy_from_slice(&kind.to_le_bytes());
-    bytes[2..4].copy_from_slice(&code.to_le_bytes());
-    bytes[4..].copy_from_slice(&value.to_le_bytes());
-    bytes
 }

@@ -3,37 +3,14 @@
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
 use proptest::prelude::*;
-use vm_memory::{Bytes, GuestAddress};
 
 use super::*;
 use crate::devices::virtio::tests::conformance::{self, Subject};
 use crate::devices::virtio::tests::hostile;
-use crate::devices::virtio::tests::rig::{DATA, Rig, WRITE, ram, wait_for};
-
-type Event = (u16, u16, i32);
-
-const SYN: Event = (0, 0, 0);
+use crate::devices::virtio::tests::rig::{WRITE, ram, wait_for};
 
 fn tablet() -> Tablet {
     Tablet::new(|_| {}).unwrap()
-}
-
-fn next(rig: &Rig<Tablet>) -> Event {
-    assert_eq!(rig.exchange(0, &[(DATA, 8, WRITE)]), 8);
-    let mut bytes = [0; 8];
-    rig.ram.read_slice(&mut bytes, GuestAddress(DATA)).unwrap();
-    let half = |at: usize| u16::from_le_bytes([bytes[at], bytes[at + 1]]);
-    (half(0), half(2), i32::from_le_bytes(bytes[4..].try_into().unwrap()))
-}
-
-fn report(rig: &Rig<Tablet>) -> Vec<Event> {
-    let mut events = Vec::new();
-    loop {
-        match next(rig) {
-            SYN => return events,
-            event => events.push(event),
-        }
-    }
 }
 
 /// Points somewhere else and waits until that is told, behind whatever else.
@@ -55,13 +32,6 @@ fn it_conforms() {
 #[test]
 fn hostile_drivers() {
     hostile::check(&SUBJECT);
-}
-
-fn asked(rig: &Rig<Tablet>, select: u8, subsel: u8) -> Vec<u8> {
-    rig.write(4, 0, &[select]);
-    rig.write(4, 1, &[subsel]);
-    assert_eq!(rig.read(4, 0, 2), u64::from(select) | u64::from(subsel) << 8);
-    (0..rig.read(4, 2, 1)).map(|at| rig.read(4, 8 + at, 1) as u8).collect()
 }
 
 #[test]
