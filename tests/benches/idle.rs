@@ -32,7 +32,7 @@ fn main() {
                 .start(),
             Side::Peer => Qemu::q35("idle-peer", LIMIT)
                 .args(["-m", "512", "-device", "virtio-balloon-pci", "-device", "virtio-rng-pci"])
-                .args(["-device", "virtio-tablet-pci"])
+                .args(["-device", "virtio-tablet-pci", "-device", "virtio-keyboard-pci"])
                 .virtio_disk(&disk, "qcow2")
                 .start(),
         };

@@ -1,13 +1,16 @@
-//! A distribution's kernel started directly, as bzImage and as ELF, to the first line that its
-//! first program writes to the serial port.
+//! A distribution's kernel started directly: as bzImage and as ELF, to the first line that its first
+//! program writes to the serial port, and with an installed system's disk on virtio, to its login.
 
 use std::time::Duration;
 
-use berth_tests::{Bench, Berth, Better, Qemu, Row, Side, image};
+use berth_tests::{Bench, Berth, Better, Debian, Qemu, Row, Side, image, overlay};
 
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(600);
 
 const WORDS: &str = "console=ttyS0 quiet berth.sleep";
+/// What the installed system's boot loader says, too.
+const SYSTEM_WORDS: &str =
+    "root=LABEL=berth-guest console=tty0 console=ttyS0,115200 quiet mitigations=off";
 
 fn main() {
     let bench = Bench::from_environment("kernel");
@@ -24,7 +27,42 @@ fn main() {
             rows.push(row);
         }
     }
+    let name = "direct boot to login, virtio disk";
+    if bench.wants(name) {
+        let mut row = Row::new(name, "s", 0.8, Better::Lower);
+        for side in bench.turns() {
+            row.add(side, boot_system(side).as_secs_f64());
+        }
+        rows.push(row);
+    }
     bench.finish(&rows);
+}
+
+fn boot_system(side: Side) -> Duration {
+    let scratch = tempfile::tempdir().expect("a folder for the disk");
+    let disk = overlay("disk.qcow2", scratch.path());
+    let name = format!("system-{}", side.name());
+    let (kernel, initrd) = (image("debian-vmlinuz"), image("debian-initrd"));
+    let mut running = match side {
+        Side::Berth => Berth::boot_unlogged(&name, LIMIT)
+            .arg("--kernel")
+            .arg(kernel)
+            .arg("--initrd")
+            .arg(initrd)
+            .args(["--append", SYSTEM_WORDS, "--disk"])
+            .arg(format!("{},format=qcow2,bus=virtio", disk.display()))
+            .start(),
+        Side::Peer => Qemu::microvm_with_pci(&name, LIMIT)
+            .arg("-kernel")
+            .arg(kernel)
+            .arg("-initrd")
+            .arg(initrd)
+            .args(["-append", SYSTEM_WORDS, "-m", "512"])
+            .virtio_disk(&disk, "qcow2")
+            .start(),
+    };
+    running.expect(Debian::PROMPT);
+    running.elapsed()
 }
 
 fn boot(side: Side, kernel: &str) -> Duration {

@@ -19,12 +19,25 @@ struct Mapping {
 /// When the process cannot be looked at, or not exactly one mapping is as large as guest RAM.
 #[must_use]
 pub fn beyond_guest_ram(id: u32, ram: u64) -> f64 {
+    beyond_guests_ram(id, ram, 1)
+}
+
+/// The same of a process with several guests, each with so much RAM. The kernel may have made one
+/// mapping of neighbours.
+///
+/// # Panics
+/// When the process cannot be looked at, or not as many mappings are as large.
+#[must_use]
+pub fn beyond_guests_ram(id: u32, ram: u64, guests: u64) -> f64 {
     let path = format!("/proc/{id}/smaps");
     let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
-    let mappings = parse(&text);
-    let is_ram = |mapping: &&Mapping| mapping.size * 1024 == ram;
-    assert_eq!(mappings.iter().filter(is_ram).count(), 1, "{path}: which is guest RAM?");
-    let rest: u64 = mappings.iter().filter(|m| !is_ram(m)).map(|m| m.pss).sum();
+    let (found, rest): (Vec<_>, Vec<_>) = parse(&text).into_iter().partition(|mapping| {
+        let size = mapping.size * 1024;
+        size > 0 && size.is_multiple_of(ram)
+    });
+    let found: u64 = found.iter().map(|mapping| mapping.size * 1024 / ram).sum();
+    assert_eq!(found, guests, "{path}: which is guest RAM?");
+    let rest: u64 = rest.iter().map(|mapping| mapping.pss).sum();
     // KiB of a process are far below 2^53, where f64 is exact.
     rest as f64 / 1024.0
 }

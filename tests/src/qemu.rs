@@ -48,6 +48,15 @@ impl Qemu {
         Self::new(name, limit, "microvm")
     }
 
+    /// The small machine with PCI, for virtio devices that every system finds.
+    ///
+    /// # Panics
+    /// When the folder cannot be made.
+    #[must_use]
+    pub fn microvm_with_pci(name: &str, limit: Duration) -> Self {
+        Self::new(name, limit, "microvm,pcie=on")
+    }
+
     fn new(name: &str, limit: Duration, machine: &str) -> Self {
         let folder = output(name).expect("a folder for what the run leaves");
         let program = std::env::var_os("BERTH_PEER").unwrap_or("qemu-system-x86_64".into());
