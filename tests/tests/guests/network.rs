@@ -14,9 +14,8 @@ use rustix::process::{Pid, Signal, kill_process};
 /// Bytes that are transferred, each way.
 const BYTES: usize = 32 << 20;
 
-/// How often these are sent for a transfer that is far longer than all buffers on the way: 512 MiB,
-/// which a busy lab takes the better part of a minute for.
-const TIMES: usize = 16;
+/// How often these are sent for a transfer that is far longer than all buffers on the way: 1 GiB.
+const TIMES: usize = 32;
 
 /// How long a transfer or a restart may take in the lab.
 const PATIENCE: Duration = Duration::from_secs(300);

@@ -27,6 +27,9 @@ fn keeps_its_files(name: &str, options: &[&str]) {
     let picture = berth.folder().join("screen.png");
     let mut debian = Debian::login(berth.screenshot("screen.png").arg("--until-off").start());
     assert_eq!(debian.run("cat /root/file"), "written before the restart");
+    // A login may come before udev and logind have got to the button.
+    let watched = "until journalctl -q -b -u systemd-logind | grep 'Watching system.*Power Button'; do sleep 1; done";
+    debian.run(watched);
     debian.begin("echo ready for the power $(echo button)");
     debian.wait().expect_success();
     check_image(&disk);
