@@ -29,6 +29,7 @@ pub mod request;
 pub mod sentence;
 pub mod smbios;
 pub mod state;
+pub mod text;
 pub mod thread;
 pub mod timer;
 pub mod units;
