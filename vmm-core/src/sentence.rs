@@ -1,7 +1,9 @@
 //! Errors as people read them: front ends tell every failure this way.
 
 use std::error::Error;
-use std::fmt::Write as _;
+use std::fmt::Display;
+
+use crate::text;
 
 /// An error and those causes that it does not quote already, as one sentence.
 pub fn sentence(error: &(dyn Error + 'static)) -> String {
@@ -10,11 +12,23 @@ pub fn sentence(error: &(dyn Error + 'static)) -> String {
     while let Some(cause) = source {
         let cause_text = cause.to_string();
         if !text.contains(&cause_text) {
-            let _ = write!(text, ": {cause_text}");
+            text = with_cause(&text, cause_text);
         }
         source = cause.source();
     }
     without_numbers(&text)
+}
+
+/// What happened, and why.
+pub(crate) fn with_cause(event: &str, cause: impl Display) -> String {
+    // Translators: what happened, and why.
+    text!("{event}: {cause}", event, cause)
+}
+
+/// `sentence`, which has no full stop yet, with one.
+pub fn ended(sentence: impl Display) -> String {
+    // Translators: a sentence gets its full stop.
+    text!("{sentence}.", sentence)
 }
 
 /// `text` without the numbers that the standard library puts behind what the system said.

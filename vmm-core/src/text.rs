@@ -10,17 +10,23 @@
 use std::fmt::{Display, Write as _};
 
 /// The translation of a text, with its `{placeholders}` filled in by name:
-/// `text!("“{path}” is empty", path = path.display())`.
+/// `text!("“{path}” has {size}", path = path.display(), size)`.
 ///
 /// A value is put in as it is, whatever braces it has. What a translation leaves out stays out, and
 /// a placeholder without a value stays as it is written.
 #[macro_export]
 macro_rules! text {
-    ($text:literal $(, $name:ident = $value:expr)* $(,)?) => {
+    ($text:literal $(, $name:ident $(= $value:expr)?)* $(,)?) => {
         $crate::text::filled(
             &$crate::text::translated($text),
-            &[$((stringify!($name), &$value)),*],
+            &[$($crate::text!(@value $name $(= $value)?)),*],
         )
+    };
+    (@value $name:ident) => {
+        (stringify!($name), &$name)
+    };
+    (@value $name:ident = $value:expr) => {
+        (stringify!($name), &$value)
     };
 }
 
@@ -73,7 +79,8 @@ mod tests {
     fn placeholders_are_filled_by_name() {
         assert_eq!(text!("plain"), "plain");
         assert_eq!(text!("{n} of {most}", most = 6, n = "two"), "two of 6");
-        assert_eq!(text!("{a}{b}, {a}", a = 1, b = 2), "12, 1");
+        let b = 2;
+        assert_eq!(text!("{a}{b}, {a}", a = 1, b), "12, 1");
     }
 
     #[test]

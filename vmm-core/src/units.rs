@@ -6,6 +6,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::text;
+
 /// A size in bytes. Parses and prints the way people write sizes: `512M`, `10G`, `1536K`, `4096`;
 /// units are powers of 1024.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -28,7 +30,10 @@ impl Bytes {
 
 /// A text that is not a size.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("“{0}” is not a size; write a whole number and a unit, such as 512M or 10G")]
+#[error("{}", text!(
+    "“{text}” is not a size; write a whole number and a unit, such as 512M or 10G",
+    text = .0
+))]
 pub struct ParseBytesError(String);
 
 const UNITS: [(char, u32); 4] = [('K', 10), ('M', 20), ('G', 30), ('T', 40)];

@@ -7,7 +7,7 @@ use imago::FormatAccess;
 use imago::qcow2::Qcow2;
 use imago::raw::Raw;
 
-use super::error::ImageError;
+use super::error::{ImageAction, ImageError};
 use super::host_file::{Access, HostFile};
 use super::image::{DiskOptions, MAX_BACKING_FILES, check_size};
 use super::qcow2::{Header, MetadataOrder, Qcow2Error, Volume};
@@ -56,7 +56,7 @@ impl<'a> Chain<'a> {
         check_size(path, header.size)?;
         let tables = header.check_tables(file).map_err(failed)?;
 
-        self.files.push(file.identity().map_err(ImageError::io(path, "read"))?);
+        self.files.push(file.identity().map_err(ImageError::io(path, ImageAction::Read))?);
         let backing = match &header.backing {
             Some(name) => Some(
                 self.open_backing(path, name, header.backing_format.as_deref())
@@ -109,7 +109,7 @@ impl<'a> Chain<'a> {
         // Before locking, which would only find the file in use.
         let identity = HostFile::open(&path, Access::Peek)?
             .identity()
-            .map_err(ImageError::io(&path, "read"))?;
+            .map_err(ImageError::io(&path, ImageAction::Read))?;
         if self.files.contains(&identity) {
             return Err(ImageError::BackingLoop(self.top.to_path_buf()));
         }
@@ -139,8 +139,8 @@ impl<'a> Chain<'a> {
                 // those are mostly text.
                 format::check_raw_contents(&file)?;
                 let storage = ImageStorage::plain(Arc::clone(&file));
-                let driver =
-                    Raw::open_image(storage, false).map_err(ImageError::io(&path, "opened"))?;
+                let driver = Raw::open_image(storage, false)
+                    .map_err(ImageError::io(&path, ImageAction::Open))?;
                 Ok(FormatAccess::new(driver))
             }
         }

@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use super::create::{NewFile, Progress, check_space};
-use super::error::ImageError;
+use super::error::{ImageAction, ImageError};
 use super::host_file::{Access, HostFile};
 use crate::units::Bytes;
 
@@ -71,7 +71,7 @@ fn copy_data(
     mut engine: Engine,
     mut copied: impl FnMut(u64) -> bool,
 ) -> Result<(), ImageError> {
-    let reading = |error| ImageError::io(source.path(), "read")(error);
+    let reading = |error| ImageError::io(source.path(), ImageAction::Read)(error);
     // First, so that the end is a hole where the original's is.
     new.file.set_len(source.len()).map_err(|error| new.failed(error))?;
     let mut buffer = Vec::new();
@@ -122,7 +122,7 @@ fn open(path: &Path, access: Access) -> Result<HostFile, ImageError> {
 fn data(file: &HostFile) -> Result<u64, ImageError> {
     let (mut sum, mut offset) = (0, 0);
     while let Some((start, end)) =
-        file.next_data(offset).map_err(ImageError::io(file.path(), "read"))?
+        file.next_data(offset).map_err(ImageError::io(file.path(), ImageAction::Read))?
     {
         sum += end - start;
         offset = end;

@@ -15,7 +15,7 @@ use imago::qcow2::Qcow2;
 use imago::{DenyImplicitOpenGate, FormatAccess, FormatCreateBuilder, FormatDriverBuilder};
 use rustix::fs::RenameFlags;
 
-use super::error::ImageError;
+use super::error::{ImageAction, ImageError};
 use super::host_file::HostFile;
 use super::image::{DiskOptions, Image, check_new_size};
 use super::storage::ImageStorage;
@@ -242,11 +242,11 @@ impl NewFile {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                 check_space(&path, u64::MAX).err().unwrap_or(ImageError::Io {
                     path,
-                    action: "made",
+                    action: ImageAction::Make,
                     source,
                 })
             }
-            _ => ImageError::Io { path, action: "made", source },
+            _ => ImageError::Io { path, action: ImageAction::Make, source },
         }
     }
 

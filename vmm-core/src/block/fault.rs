@@ -8,6 +8,8 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use crate::text;
+
 /// What went wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FaultKind {
@@ -69,24 +71,46 @@ pub struct DiskFault {
 
 impl fmt::Display for DiskFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the disk “{}” ", self.path.display())?;
-        match self.kind {
-            FaultKind::NoSpace => {
-                f.write_str("cannot be written because its file system is full; make space")?;
-            }
-            FaultKind::FileTooLarge => f.write_str(
-                "cannot be written because its file system does not hold files so large; move it",
-            )?,
-            FaultKind::Vanished => f.write_str("is no longer there; make it reachable again")?,
-            FaultKind::Lost => {
-                f.write_str("has lost data that was written to it; restore a copy")?
-            }
-            FaultKind::Damaged => f.write_str(
-                "cannot be written because its image is damaged; repair it with “qemu-img check”",
-            )?,
-            FaultKind::Io => f.write_str("cannot be written; check the device it is on")?,
-            FaultKind::Panic => f.write_str("stopped because of a fault in this program")?,
-        }
-        write!(f, " ({})", self.detail)
+        let (path, detail) = (self.path.display(), &self.detail);
+        f.write_str(&match self.kind {
+            FaultKind::NoSpace => text!(
+                "the disk “{path}” cannot be written because its file system is full; make space \
+                 ({detail})",
+                path,
+                detail
+            ),
+            FaultKind::FileTooLarge => text!(
+                "the disk “{path}” cannot be written because its file system does not hold files \
+                 so large; move it ({detail})",
+                path,
+                detail
+            ),
+            FaultKind::Vanished => text!(
+                "the disk “{path}” is no longer there; make it reachable again ({detail})",
+                path,
+                detail
+            ),
+            FaultKind::Lost => text!(
+                "the disk “{path}” has lost data that was written to it; restore a copy ({detail})",
+                path,
+                detail
+            ),
+            FaultKind::Damaged => text!(
+                "the disk “{path}” cannot be written because its image is damaged; repair it with \
+                 “qemu-img check” ({detail})",
+                path,
+                detail
+            ),
+            FaultKind::Io => text!(
+                "the disk “{path}” cannot be written; check the device it is on ({detail})",
+                path,
+                detail
+            ),
+            FaultKind::Panic => text!(
+                "the disk “{path}” stopped because of a fault in this program ({detail})",
+                path,
+                detail
+            ),
+        })
     }
 }

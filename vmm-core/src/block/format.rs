@@ -19,9 +19,10 @@ use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
-use super::error::ImageError;
+use super::error::{ImageAction, ImageError};
 use super::host_file::HostFile;
 use super::{Format, qcow2};
+use crate::{gettext_noop, text};
 
 /// How much of a file's beginning is looked at.
 const HEAD: usize = 4096;
@@ -39,7 +40,7 @@ impl fmt::Display for Format {
 
 /// A text that names no image format.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("“{0}” is not an image format; use raw or qcow2")]
+#[error("{}", text!("“{text}” is not an image format; use raw or qcow2", text = .0))]
 pub struct ParseFormatError(String);
 
 impl FromStr for Format {
@@ -87,9 +88,15 @@ const PACKED: &[(&str, &[u8])] = &[
     ("7-Zip", b"7z\xbc\xaf\x27\x1c"),
 ];
 
+/// A file that people read.
+const TEXT_FILE: &str = gettext_noop!("a text file");
+
 /// Other files: what they are, magic number.
-const OTHER: &[(&str, &[u8])] =
-    &[("a program", b"\x7fELF"), ("a PDF document", b"%PDF-"), ("a PNG picture", b"\x89PNG")];
+const OTHER: &[(&str, &[u8])] = &[
+    (gettext_noop!("a program"), b"\x7fELF"),
+    (gettext_noop!("a PDF document"), b"%PDF-"),
+    (gettext_noop!("a PNG picture"), b"\x89PNG"),
+];
 
 /// The format of an image nobody has named the format of.
 ///
@@ -132,15 +139,15 @@ pub(super) fn mimics_other_format(sector: &[u8]) -> bool {
     sector.starts_with(&qcow2::MAGIC)
 }
 
-/// What a file that should be something else looks like, as after “but”.
+/// What a file that should be something else looks like, as after “but”, to be translated.
 pub(super) fn what_else(file: &HostFile) -> Result<&'static str, ImageError> {
     let head = Head::read(file)?;
     Ok(if head.is_text() {
-        "a text file"
+        TEXT_FILE
     } else if head.text.starts_with(&qcow2::MAGIC) {
-        "a qcow2 disk image"
+        gettext_noop!("a qcow2 disk image")
     } else {
-        head.other().unwrap_or("something else")
+        head.other().unwrap_or(gettext_noop!("something else"))
     })
 }
 
@@ -157,10 +164,10 @@ impl Head {
             return Err(ImageError::Empty(path.to_path_buf()));
         }
         let mut text = vec![0; HEAD.min(usize::try_from(file.len()).unwrap_or(HEAD))];
-        file.read_at(&mut text, 0).map_err(ImageError::io(path, "read"))?;
+        file.read_at(&mut text, 0).map_err(ImageError::io(path, ImageAction::Read))?;
         let mut footer = [0; SECTOR as usize];
         let last = file.len().saturating_sub(SECTOR);
-        file.read_at(&mut footer, last).map_err(ImageError::io(path, "read"))?;
+        file.read_at(&mut footer, last).map_err(ImageError::io(path, ImageAction::Read))?;
         Ok(Self { text, footer })
     }
 
@@ -179,7 +186,7 @@ impl Head {
             return Err(ImageError::Packed { path: path(), tool });
         }
         if self.is_text() {
-            return Err(ImageError::NotADisk { path: path(), what: "a text file" });
+            return Err(ImageError::NotADisk { path: path(), what: TEXT_FILE });
         }
         if let Some(what) = self.other() {
             return Err(ImageError::NotADisk { path: path(), what });

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rustix::fs::FallocateFlags;
 
-use super::error::ImageError;
+use super::error::{ImageAction, ImageError};
 use super::lock::{self, Outcome};
 
 /// Most elements one `preadv` or `pwritev` takes (`IOV_MAX`, `linux/uio.h`: `UIO_MAXIOV`).
@@ -72,7 +72,7 @@ impl HostFile {
             Access::Peek => None,
         };
         if let Some(mode) = mode {
-            match lock::lock(&file, mode).map_err(ImageError::io(path, "locked"))? {
+            match lock::lock(&file, mode).map_err(ImageError::io(path, ImageAction::Lock))? {
                 Outcome::Locked => {}
                 Outcome::InUse => return Err(ImageError::InUse(path.to_path_buf())),
                 Outcome::Unsupported => {
@@ -85,7 +85,7 @@ impl HostFile {
 
     /// Takes over a file that is open already.
     pub(super) fn from_open(file: File, path: &Path, writable: bool) -> Result<Self, ImageError> {
-        let len = length(&file).map_err(ImageError::io(path, "read"))?;
+        let len = length(&file).map_err(ImageError::io(path, ImageAction::Read))?;
         Ok(Self {
             file,
             path: path.to_path_buf(),

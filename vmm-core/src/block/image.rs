@@ -12,7 +12,7 @@ use imago::io_buffers::{IoVector, IoVectorMut};
 use parking_lot::Mutex;
 
 use super::chain::Chain;
-use super::error::ImageError;
+use super::error::{ImageAction, ImageError};
 use super::host_file::{Access, HostFile};
 use super::qcow2::{Mapped, Volume};
 use super::{Format, Operation, format};
@@ -236,7 +236,7 @@ impl Image {
             }
             Layout::Qcow2(volume) => volume.grow(current.0, size.0),
         };
-        grown.and_then(|()| self.flush()).map_err(ImageError::io(path, "grown"))?;
+        grown.and_then(|()| self.flush()).map_err(ImageError::io(path, ImageAction::Grow))?;
         // Only now: what is written there must not be lost with the new size.
         self.len.store(size.0, Ordering::Release);
         Ok(())

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::chain::resolve_backing;
-use super::error::ImageError;
+use super::error::{ImageAction, ImageError};
 use super::host_file::{Access, HostFile};
 use super::image::MAX_BACKING_FILES;
 use super::qcow2::{Header, Qcow2Error};
@@ -52,7 +52,7 @@ pub fn info(path: &Path, format: Option<Format>) -> Result<ImageInfo, ImageError
         };
         let top = || images.first().map_or(path.clone(), |image: &ImageInfo| image.path.clone());
         let file = HostFile::open(&path, Access::Peek).map_err(beneath)?;
-        let identity = file.identity().map_err(ImageError::io(&path, "read"))?;
+        let identity = file.identity().map_err(ImageError::io(&path, ImageAction::Read))?;
         if files.contains(&identity) {
             return Err(ImageError::BackingLoop(top()));
         }
@@ -85,7 +85,7 @@ fn look(file: HostFile, format: Option<Format>) -> Result<(ImageInfo, Option<Nex
         Some(format) => format,
         None => format::probe(&file)?,
     };
-    let actual = file.allocated().map_err(ImageError::io(&path, "read"))?;
+    let actual = file.allocated().map_err(ImageError::io(&path, ImageAction::Read))?;
     let mut info = ImageInfo {
         path: path.clone(),
         format,

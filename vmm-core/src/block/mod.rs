@@ -31,7 +31,7 @@ mod tests;
 
 pub use disk::Disk;
 pub use engine::FaultSink;
-pub use error::ImageError;
+pub use error::{ImageAction, ImageError};
 pub use fault::{DiskFault, FaultKind};
 pub use format::ParseFormatError;
 pub(crate) use host_file::HostFile;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::engine::Engine;
-use super::error::ImageError;
+use super::error::{ImageAction, ImageError};
 use super::host_file::{Access, HostFile};
 use super::image::Image;
 use super::{BlockDevice, Request, format};
@@ -106,7 +106,7 @@ fn described(file: &HostFile) -> Result<Option<u64>, ImageError> {
     for sector in FIRST_DESCRIPTOR..FIRST_DESCRIPTOR + MAX_DESCRIPTORS {
         let mut descriptor = [0; SECTOR as usize];
         file.read_at(&mut descriptor, sector * SECTOR)
-            .map_err(ImageError::io(file.path(), "read"))?;
+            .map_err(ImageError::io(file.path(), ImageAction::Read))?;
         let (kind, id) = (descriptor[0], &descriptor[1..6]);
         if !DESCRIPTOR_IDS.iter().any(|known| *known == id) {
             break;

@@ -11,6 +11,7 @@ use super::error::Fault;
 use super::initrd::Initrd;
 use super::{Loaded, Protocol, layout};
 use crate::memory::GuestRam;
+use crate::text;
 
 /// Where the setup header begins in the file and in the zero page.
 const HEADER: usize = 0x1f1;
@@ -65,17 +66,18 @@ impl BzImage {
 
         let (flag, version, paragraphs) = (header.boot_flag, header.version, header.syssize);
         if flag != BOOT_FLAG {
-            return Err(Fault::invalid("its boot sector is damaged"));
+            return Err(Fault::Invalid(text!("its boot sector is damaged")));
         }
         if version < MIN_VERSION {
             let (major, minor) = (version >> 8, version & 0xff);
-            return Err(Fault::invalid(format!(
-                "it speaks version {major}.{minor:02} of the Linux boot protocol, and 2.12 \
-                 (Linux 3.8) is needed"
+            return Err(Fault::Invalid(text!(
+                "it speaks version {version} of the Linux boot protocol, and 2.12 (Linux 3.8) is \
+                 needed",
+                version = format_args!("{major}.{minor:02}")
             )));
         }
         if header.loadflags & bootparam::LOADED_HIGH == 0 {
-            return Err(Fault::invalid("it is a zImage, which only runs below 1 MiB"));
+            return Err(Fault::Invalid(text!("it is a zImage, which only runs below 1 MiB")));
         }
         let sectors = match header.setup_sects {
             0 => DEFAULT_SETUP_SECTORS,
@@ -99,7 +101,7 @@ impl BzImage {
     ) -> Result<Loaded, Fault> {
         let end = self.memory_end();
         if end > 1 << 32 {
-            return Err(Fault::invalid("its header asks for memory above 4 GiB"));
+            return Err(Fault::Invalid(text!("its header asks for memory above 4 GiB")));
         }
         if end > low_end {
             return Err(Fault::TooLittleMemory(end));

@@ -10,6 +10,7 @@ use vm_memory::{ByteValued, Bytes, GuestAddress};
 use super::error::Fault;
 use super::{Loaded, Protocol, layout};
 use crate::memory::GuestRam;
+use crate::text;
 
 const CLASS_AT: usize = 4;
 const CLASS_64: u8 = 2;
@@ -37,20 +38,23 @@ fn read<T: ByteValued + Default>(file: &File, at: u64, size: u64) -> Result<T, F
 
 fn check(header: &Elf64_Ehdr) -> Result<(), Fault> {
     if header.e_ident[DATA_AT] != LITTLE_ENDIAN {
-        return Err(Fault::invalid("it is an ELF file for a big-endian machine"));
+        return Err(Fault::Invalid(text!("it is an ELF file for a big-endian machine")));
     }
     match header.e_machine {
         MACHINE_X86_64 => {}
-        MACHINE_386 => return Err(Fault::invalid("it is a 32-bit ELF file")),
+        MACHINE_386 => return Err(Fault::Invalid(text!("it is a 32-bit ELF file"))),
         other => {
-            return Err(Fault::invalid(format!("it is an ELF file for machine {other}, not x86")));
+            return Err(Fault::Invalid(text!(
+                "it is an ELF file for machine {machine}, not x86",
+                machine = other
+            )));
         }
     }
     if header.e_ident[CLASS_AT] != CLASS_64 {
-        return Err(Fault::invalid("it is a 32-bit ELF file"));
+        return Err(Fault::Invalid(text!("it is a 32-bit ELF file")));
     }
     if usize::from(header.e_phentsize) != size_of::<Elf64_Phdr>() {
-        return Err(Fault::invalid("its program headers have an unknown size"));
+        return Err(Fault::Invalid(text!("its program headers have an unknown size")));
     }
     Ok(())
 }
@@ -76,10 +80,12 @@ pub(super) fn load(
         }
     }
     let entry = entry.ok_or_else(|| {
-        Fault::invalid("it is an ELF file without a PVH entry point; take the bzImage instead")
+        Fault::Invalid(text!(
+            "it is an ELF file without a PVH entry point; take the bzImage instead"
+        ))
     })?;
     if !(layout::KERNEL_BASE..end).contains(&entry.into()) {
-        return Err(Fault::invalid("its PVH entry point lies outside it"));
+        return Err(Fault::Invalid(text!("its PVH entry point lies outside it")));
     }
     Ok(Loaded {
         protocol: Protocol::Pvh { entry },
@@ -99,7 +105,9 @@ fn load_segment(
 ) -> Result<u64, Fault> {
     let (start, in_file, in_memory) = (segment.p_paddr, segment.p_filesz, segment.p_memsz);
     if in_file > in_memory {
-        return Err(Fault::invalid("one of its segments is larger in the file than in memory"));
+        return Err(Fault::Invalid(text!(
+            "one of its segments is larger in the file than in memory"
+        )));
     }
     if segment.p_offset.checked_add(in_file).is_none_or(|end| end > size) {
         return Err(Fault::truncated());
@@ -108,12 +116,12 @@ fn load_segment(
         return Ok(0);
     }
     if start < layout::KERNEL_BASE {
-        return Err(Fault::invalid("one of its segments belongs below 1 MiB"));
+        return Err(Fault::Invalid(text!("one of its segments belongs below 1 MiB")));
     }
     let end = start
         .checked_add(in_memory)
         .filter(|end| *end < 1 << 32)
-        .ok_or_else(|| Fault::invalid("one of its segments belongs above 4 GiB"))?;
+        .ok_or_else(|| Fault::Invalid(text!("one of its segments belongs above 4 GiB")))?;
     if end > low_end {
         return Err(Fault::TooLittleMemory(end));
     }

@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use crate::text;
 use crate::units::Bytes;
 
 /// Why a kernel cannot be booted.
 #[derive(Debug, Error)]
 pub enum BootError {
     /// A file cannot be read.
-    #[error("{} cannot be read", path.display())]
+    #[error("{}", text!("{path} cannot be read", path = .path.display()))]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -19,19 +20,22 @@ pub enum BootError {
         source: std::io::Error,
     },
     /// A path names something other than a regular file.
-    #[error("{} is not a regular file", path.display())]
+    #[error("{}", text!("{path} is not a regular file", path = .path.display()))]
     NotAFile {
         /// The path.
         path: PathBuf,
     },
     /// A file has no contents.
-    #[error("{} is empty", path.display())]
+    #[error("{}", text!("{path} is empty", path = .path.display()))]
     Empty {
         /// The file.
         path: PathBuf,
     },
     /// A file is not a kernel that this machine can boot.
-    #[error("{} is not a kernel this machine can boot: {reason}", path.display())]
+    #[error("{}", text!(
+        "{path} is not a kernel this machine can boot: {reason}",
+        path = .path.display(), reason
+    ))]
     NotAKernel {
         /// The file.
         path: PathBuf,
@@ -39,16 +43,19 @@ pub enum BootError {
         reason: String,
     },
     /// RAM is too small for the kernel.
-    #[error("the kernel needs at least {} of memory", Bytes(needed.next_multiple_of(1 << 20)))]
+    #[error("{}", text!(
+        "the kernel needs at least {memory} of memory",
+        memory = Bytes(.needed.next_multiple_of(1 << 20))
+    ))]
     TooLittleMemory {
         /// Bytes of RAM below 4 GiB that would do.
         needed: u64,
     },
     /// RAM is too small for the kernel together with its initial RAM disk.
-    #[error(
-        "the initial RAM disk {} ({size} bytes) does not fit; give the machine more memory",
-        path.display()
-    )]
+    #[error("{}", text!(
+        "the initial RAM disk {path} ({size} bytes) does not fit; give the machine more memory",
+        path = .path.display(), size
+    ))]
     InitrdTooLarge {
         /// The file.
         path: PathBuf,
@@ -56,7 +63,10 @@ pub enum BootError {
         size: u64,
     },
     /// The kernel takes no command line this long.
-    #[error("the kernel's command line has {len} characters; this kernel takes at most {max}")]
+    #[error("{}", text!(
+        "the kernel's command line has {len} characters; this kernel takes at most {max}",
+        len, max
+    ))]
     CommandLineTooLong {
         /// Its length in bytes.
         len: usize,
@@ -64,10 +74,10 @@ pub enum BootError {
         max: usize,
     },
     /// The command line would end at its first NUL.
-    #[error("the kernel's command line contains a NUL character")]
+    #[error("{}", text!("the kernel's command line contains a NUL character"))]
     CommandLineNul,
     /// Guest RAM has a hole where boot structures go.
-    #[error("the machine's memory has no room for what the kernel must be told")]
+    #[error("{}", text!("the machine's memory has no room for what the kernel must be told"))]
     Memory(#[from] vm_memory::GuestMemoryError),
 }
 
@@ -81,12 +91,8 @@ pub(super) enum Fault {
 }
 
 impl Fault {
-    pub(super) fn invalid(reason: impl Into<String>) -> Self {
-        Self::Invalid(reason.into())
-    }
-
     pub(super) fn truncated() -> Self {
-        Self::invalid("it is cut short")
+        Self::Invalid(text!("it is cut short"))
     }
 
     pub(super) fn at(self, path: &Path) -> BootError {

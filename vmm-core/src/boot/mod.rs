@@ -29,6 +29,7 @@ pub use registers::{DescriptorTable, InitialRegisters, Segment};
 
 use crate::acpi::AcpiImage;
 use crate::memory::GuestRam;
+use crate::text;
 
 /// What to boot.
 #[derive(Debug, Clone, Copy)]
@@ -128,7 +129,7 @@ impl DirectBoot<'_> {
         if let Some(image) = bzimage::BzImage::parse(&head, size).map_err(|fault| fault.at(path))? {
             return image.load(ram, &mut file, low_end).map_err(|fault| fault.at(path));
         }
-        Err(unusable(describe(&head).into()))
+        Err(unusable(describe(&head)))
     }
 
     fn check_command_line(&self, max: usize) -> Result<(), BootError> {
@@ -159,20 +160,20 @@ fn open(path: &Path) -> Result<(File, u64), BootError> {
 }
 
 /// What a file that is not a kernel seems to be.
-fn describe(head: &[u8]) -> &'static str {
+fn describe(head: &[u8]) -> String {
     /// Linux `Documentation/arch/arm64/booting.rst`; and riscv's `boot-image-header.rst`.
     const ARM64: (usize, &[u8]) = (0x38, b"ARM\x64");
     const RISCV: (usize, &[u8]) = (0x38, b"RSC\x05");
     let has = |(at, magic): (usize, &[u8])| head.get(at..).is_some_and(|s| s.starts_with(magic));
     if has(ARM64) {
-        "it is a kernel for 64-bit ARM, not x86"
+        text!("it is a kernel for 64-bit ARM, not x86")
     } else if has(RISCV) {
-        "it is a kernel for RISC-V, not x86"
+        text!("it is a kernel for RISC-V, not x86")
     } else if has((0x24, &[0x18, 0x28, 0x6f, 0x01])) {
-        "it is a kernel for 32-bit ARM, not x86"
+        text!("it is a kernel for 32-bit ARM, not x86")
     } else if has((0, &[0x1f, 0x8b])) || has((0, b"\xfd7zXZ")) || has((0, b"\x28\xb5\x2f\xfd")) {
-        "it is a compressed file; unpack it first"
+        text!("it is a compressed file; unpack it first")
     } else {
-        "it is neither a Linux bzImage nor an ELF file"
+        text!("it is neither a Linux bzImage nor an ELF file")
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use uuid::Uuid;
 
 use super::document;
-use super::error::DefinitionError;
+use super::error::{DefinitionError, FileAction};
 use super::folder::{DEFINITION, LOCK, LOG, VARIABLES};
 use super::model::{Definition, Drive, Name};
 use super::own_files::{check_alone, own, parts};
@@ -64,7 +64,7 @@ pub(super) fn copy_all(
     for (file, len) in files.iter().zip(lens) {
         let to = folder.join(&file.to);
         if let Some(parent) = to.parent() {
-            make_folder(parent, true).map_err(DefinitionError::io("create", parent))?;
+            make_folder(parent, true).map_err(DefinitionError::io(FileAction::Create, parent))?;
         }
         copy(&file.from, &to, &mut |done, _| {
             progress(Bytes((before + done.0).min(total.0)), total)

@@ -14,7 +14,7 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use uuid::Uuid;
 
 use super::clone::{Copy, copy_all};
-use super::error::DefinitionError;
+use super::error::{DefinitionError, FileAction};
 use super::file;
 use super::folder::{DEFINITION, DISCARDED, LOCK, LOG, TRASH, VARIABLES, candidates};
 use super::lock::{self, VmLock};
@@ -59,7 +59,7 @@ impl Store {
     /// [`DefinitionError::Running`]; what the system refuses. The machine is as before then.
     pub fn discard(&self, vm: &Vm) -> Result<Discarded, DefinitionError> {
         let lock = vm.lock()?;
-        let failed = || DefinitionError::io("delete", vm.folder());
+        let failed = || DefinitionError::io(FileAction::Delete, vm.folder());
         let _store = self.lock()?;
         let shelf = self.root.join(format!("{DISCARDED}{}", Uuid::new_v4()));
         make_folder(&shelf, false).map_err(failed())?;
@@ -95,7 +95,7 @@ impl Store {
     /// What the system refuses; the machine comes back at the next [`Self::recover`] then, unless
     /// it is only space that could not be freed.
     pub fn purge(&self, discarded: Discarded) -> Result<(), DefinitionError> {
-        let failed = || DefinitionError::io("delete", discarded.vm.folder());
+        let failed = || DefinitionError::io(FileAction::Delete, discarded.vm.folder());
         let trash = self.root.join(format!("{TRASH}{}", Uuid::new_v4()));
         {
             let _store = self.lock()?;
@@ -131,7 +131,7 @@ impl Store {
             files.extend(parts(&folder, below, *format)?);
         }
         add_others(&folder, Path::new(""), &mut files)
-            .map_err(DefinitionError::io("read", &folder))?;
+            .map_err(DefinitionError::io(FileAction::Read, &folder))?;
         if files.is_empty() {
             return Ok(None);
         }
@@ -143,13 +143,13 @@ impl Store {
         });
         let copies: Vec<_> = copies.collect();
         let done = copy_all(&copies, &part, progress).and_then(|()| {
-            file::sync_folder(&part).map_err(DefinitionError::io("write", &part))?;
+            file::sync_folder(&part).map_err(DefinitionError::io(FileAction::Write, &part))?;
             let kept = make_free_folder(place, discarded.name(), "")?;
             // In the place of an empty folder, which is the name's reservation.
             fs::rename(&part, &kept)
                 .inspect_err(|_| drop(fs::remove_dir(&kept)))
                 .and_then(|()| file::sync_folder(place))
-                .map_err(DefinitionError::io("create", &kept))?;
+                .map_err(DefinitionError::io(FileAction::Create, &kept))?;
             Ok(kept)
         });
         if done.is_err() {
@@ -174,7 +174,9 @@ impl Store {
     /// was none on it. The store must be locked.
     fn bring_back(&self, shelf: &Path) -> Result<Option<PathBuf>, DefinitionError> {
         let mut folder = None;
-        for machine in fs::read_dir(shelf).map_err(DefinitionError::io("read", shelf))?.flatten() {
+        for machine in
+            fs::read_dir(shelf).map_err(DefinitionError::io(FileAction::Read, shelf))?.flatten()
+        {
             self.give_free_name(&machine.path())?;
             folder = Some(self.move_back(&machine.path(), &machine.file_name())?);
         }
@@ -204,7 +206,7 @@ impl Store {
     }
 
     fn move_back(&self, machine: &Path, name: &OsStr) -> Result<PathBuf, DefinitionError> {
-        let failed = |source| DefinitionError::io("restore", machine)(source);
+        let failed = |source| DefinitionError::io(FileAction::Restore, machine)(source);
         let numbered = (2u64..).map(|number| {
             let mut name = name.to_os_string();
             name.push(format!("-{number}"));
@@ -254,16 +256,16 @@ fn link(from: &Path, to: &Path) -> io::Result<()> {
 
 /// A new folder in `place`, named after a machine and with this at the end.
 fn make_free_folder(place: &Path, name: &Name, end: &str) -> Result<PathBuf, DefinitionError> {
-    fs::create_dir_all(place).map_err(DefinitionError::io("create", place))?;
+    fs::create_dir_all(place).map_err(DefinitionError::io(FileAction::Create, place))?;
     for name in candidates(name) {
         let folder = place.join(name + end);
         match make_folder(&folder, false) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(DefinitionError::io("create", folder)(error)),
+            Err(error) => return Err(DefinitionError::io(FileAction::Create, folder)(error)),
             Ok(()) => return Ok(folder),
         }
     }
-    Err(DefinitionError::io("create", place)(io::ErrorKind::AlreadyExists.into()))
+    Err(DefinitionError::io(FileAction::Create, place)(io::ErrorKind::AlreadyExists.into()))
 }
 
 #[cfg(test)]

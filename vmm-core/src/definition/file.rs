@@ -7,8 +7,9 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
-use super::error::DefinitionError;
+use super::error::{DefinitionError, FileAction};
 use super::folder;
+use crate::text;
 
 /// The largest definition that is read. A real one has a few hundred bytes.
 const MAX_BYTES: u64 = 1 << 20;
@@ -28,28 +29,28 @@ pub(super) fn read(path: &Path) -> Result<String, ReadError> {
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
     let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
         Err(error) if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => {
-            return Err(ReadError::Damaged(
-                "it is a symbolic link; put the file itself here".into(),
-            ));
+            return Err(ReadError::Damaged(text!(
+                "it is a symbolic link; put the file itself here"
+            )));
         }
         other => other.map_err(ReadError::Io)?,
     };
     let metadata = file.metadata().map_err(ReadError::Io)?;
     if !metadata.is_file() {
-        return Err(ReadError::Damaged("it is not a regular file".into()));
+        return Err(ReadError::Damaged(text!("it is not a regular file")));
     }
     let mut bytes = Vec::new();
     // The length can change under us: the limit holds for what is read.
     file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(ReadError::Io)?;
     if bytes.len() as u64 > MAX_BYTES {
-        return Err(ReadError::Damaged("it is too large for a definition".into()));
+        return Err(ReadError::Damaged(text!("it is too large for a definition")));
     }
     String::from_utf8(bytes).map_err(|error| {
         let line = error.as_bytes()[..error.utf8_error().valid_up_to()]
             .iter()
             .filter(|byte| **byte == b'\n')
             .count();
-        ReadError::Damaged(format!("line {} is not UTF-8 text", line + 1))
+        ReadError::Damaged(text!("line {line} is not UTF-8 text", line = line + 1))
     })
 }
 
@@ -73,7 +74,7 @@ pub(super) fn replace(folder: &Path, text: &str) -> Result<(), DefinitionError> 
     write().map_err(|source| {
         // Whether it is there or not, the next call begins by removing it.
         let _ = std::fs::remove_file(&temporary);
-        DefinitionError::Io { action: "write", path: path.clone(), source }
+        DefinitionError::Io { action: FileAction::Write, path: path.clone(), source }
     })
 }
 

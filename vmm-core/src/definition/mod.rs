@@ -35,7 +35,7 @@ mod store;
 mod vm;
 
 pub use discard::Discarded;
-pub use error::{Damage, DefinitionError};
+pub use error::{Damage, DefinitionError, FileAction};
 pub use folder::LOG;
 pub use lock::VmLock;
 pub use model::{

@@ -12,6 +12,7 @@ pub use crate::machine::DiskBus;
 use crate::machine::{Boot, DriveConfig, MachineConfig, NetworkConfig};
 pub use crate::machine::{MAX_CPUS, MAX_DRIVES, MIN_MEMORY};
 use crate::net::{MAX_FORWARDS, MacAddress, PortForward, TapName};
+use crate::text;
 use crate::units::Bytes;
 
 /// Memory comes in multiples of this.
@@ -24,46 +25,65 @@ pub const MAX_NAME: usize = 100;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Invalid {
     /// The name is empty or blank at an end.
-    #[error("a name cannot be empty, nor begin or end with a blank")]
+    #[error("{}", text!("a name cannot be empty, nor begin or end with a blank"))]
     NameBlank,
     /// The name is longer than [`MAX_NAME`].
-    #[error("a name has at most {MAX_NAME} characters, this one has {0}")]
+    #[error("{}", text!(
+        "a name has at most {max} characters, this one has {length}",
+        max = MAX_NAME, length = .0
+    ))]
     NameLong(usize),
     /// The name holds a control character.
-    #[error("a name cannot hold control characters, such as line breaks")]
+    #[error("{}", text!("a name cannot hold control characters, such as line breaks"))]
     NameControl,
     /// Less than [`MIN_MEMORY`].
-    #[error("{0} of memory is too little; give it at least {MIN_MEMORY}")]
+    #[error("{}", text!(
+        "{memory} of memory is too little; give it at least {least}",
+        memory = .0, least = MIN_MEMORY
+    ))]
     MemorySmall(Bytes),
     /// Not a multiple of [`MEMORY_UNIT`].
-    #[error("{0} of memory is no multiple of {MEMORY_UNIT}; give it {1}, for example")]
+    #[error("{}", text!(
+        "{memory} of memory is no multiple of {unit}; give it {example}, for example",
+        memory = .0, unit = MEMORY_UNIT, example = .1
+    ))]
     MemoryUneven(Bytes, Bytes),
     /// None, or more than [`MAX_CPUS`].
-    #[error("a machine has 1 to {MAX_CPUS} processors, not {0}")]
+    #[error("{}", text!("a machine has 1 to {max} processors, not {n}", max = MAX_CPUS, n = .0))]
     Cpus(u32),
     /// More than [`MAX_DRIVES`].
-    #[error("a machine has at most {MAX_DRIVES} drives, not {0}")]
+    #[error("{}", text!("a machine has at most {max} drives, not {n}", max = MAX_DRIVES, n = .0))]
     Drives(usize),
     /// A file name that is empty or holds a NUL character.
-    #[error("drive {0} has no usable file name")]
+    #[error("{}", text!("drive {n} has no usable file name", n = .0))]
     DriveFile(usize),
     /// A relative file that is not in the machine's folder.
-    #[error(
-        "the file of drive {0}, “{path}”, leaves the machine's folder; write the whole path, from \
-         the first slash", path = .1.display()
-    )]
+    #[error("{}", text!(
+        "the file of drive {n}, “{path}”, leaves the machine's folder; write the whole path, from \
+         the first slash",
+        n = .0, path = .1.display()
+    ))]
     DriveOutside(usize, PathBuf),
     /// Two drives write the same file.
-    #[error("drives {0} and {1} have the same file; a disk can be in a machine once")]
+    #[error("{}", text!(
+        "drives {first} and {second} have the same file; a disk can be in a machine once",
+        first = .0, second = .1
+    ))]
     DriveTwice(usize, usize),
     /// More than [`MAX_FORWARDS`].
-    #[error("a machine has at most {MAX_FORWARDS} port forwards, not {0}")]
+    #[error("{}", text!(
+        "a machine has at most {max} port forwards, not {n}",
+        max = MAX_FORWARDS, n = .0
+    ))]
     Forwards(usize),
     /// A port of the host leads to two places.
-    #[error("the port forward {0} is there twice; each port of this computer leads to one place")]
+    #[error("{}", text!(
+        "the port forward {forward} is there twice; each port of this computer leads to one place",
+        forward = .0
+    ))]
     ForwardTwice(PortForward),
     /// `boot_first` names no drive.
-    #[error("there is no drive {0} to start from")]
+    #[error("{}", text!("there is no drive {n} to start from", n = .0))]
     BootFirst(usize),
 }
 

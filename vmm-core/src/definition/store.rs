@@ -12,7 +12,7 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use uuid::Uuid;
 
 use super::document;
-use super::error::DefinitionError;
+use super::error::{DefinitionError, FileAction};
 use super::file;
 use super::folder::{DEFINITION, DISCARDED, LOCK, NEW, STORE_LOCK, TRASH, candidates, slug};
 use super::lock::{self, VmLock};
@@ -66,11 +66,11 @@ impl Store {
     pub fn list(&self) -> Result<Vec<Entry>, DefinitionError> {
         let listing = match fs::read_dir(&self.root) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            other => other.map_err(DefinitionError::io("read", &self.root))?,
+            other => other.map_err(DefinitionError::io(FileAction::Read, &self.root))?,
         };
         let mut entries = Vec::new();
         for entry in listing {
-            let entry = entry.map_err(DefinitionError::io("read", &self.root))?;
+            let entry = entry.map_err(DefinitionError::io(FileAction::Read, &self.root))?;
             let hidden = entry.file_name().as_bytes().starts_with(b".");
             // Of the folder itself: a link to a folder is none.
             let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
@@ -178,10 +178,12 @@ impl Store {
         let trash = self.root.join(format!("{TRASH}{}", Uuid::new_v4()));
         {
             let _store = self.lock()?;
-            fs::rename(vm.folder(), &trash).map_err(DefinitionError::io("delete", vm.folder()))?;
-            file::sync_folder(&self.root).map_err(DefinitionError::io("delete", vm.folder()))?;
+            fs::rename(vm.folder(), &trash)
+                .map_err(DefinitionError::io(FileAction::Delete, vm.folder()))?;
+            file::sync_folder(&self.root)
+                .map_err(DefinitionError::io(FileAction::Delete, vm.folder()))?;
         }
-        fs::remove_dir_all(&trash).map_err(DefinitionError::io("delete", &trash))
+        fs::remove_dir_all(&trash).map_err(DefinitionError::io(FileAction::Delete, &trash))
     }
 
     /// Mends what processes that were killed have left: discarded machines come back, half made
@@ -197,9 +199,10 @@ impl Store {
 
     /// Keeps others from changing the store.
     pub(super) fn lock(&self) -> Result<VmLock, DefinitionError> {
-        make_folder(&self.root, true).map_err(DefinitionError::io("create", &self.root))?;
+        make_folder(&self.root, true)
+            .map_err(DefinitionError::io(FileAction::Create, &self.root))?;
         let path = self.root.join(STORE_LOCK);
-        lock::lock(&path).map_err(DefinitionError::io("lock", &path))
+        lock::lock(&path).map_err(DefinitionError::io(FileAction::Lock, &path))
     }
 
     pub(super) fn check_name(
@@ -248,7 +251,7 @@ impl Draft {
     /// The store must be locked, or somebody could sweep it up before it is locked itself.
     fn make(root: &Path) -> Result<Self, DefinitionError> {
         let folder = root.join(format!("{NEW}{}", Uuid::new_v4()));
-        make_folder(&folder, false).map_err(DefinitionError::io("create", &folder))?;
+        make_folder(&folder, false).map_err(DefinitionError::io(FileAction::Create, &folder))?;
         let lock = match lock::try_lock(&folder.join(LOCK)) {
             Ok(Some(lock)) => Ok(lock),
             Ok(None) => Err(io::ErrorKind::WouldBlock.into()),
@@ -258,14 +261,14 @@ impl Draft {
             Ok(lock) => Ok(Self { folder, _lock: lock }),
             Err(error) => {
                 let _ = fs::remove_dir_all(&folder);
-                Err(DefinitionError::io("lock", folder)(error))
+                Err(DefinitionError::io(FileAction::Lock, folder)(error))
             }
         }
     }
 
     /// Gives the folder its final name. The store must be locked.
     fn publish(self, root: &Path, definition: &Definition) -> Result<PathBuf, DefinitionError> {
-        let failed = |source| DefinitionError::io("create", root)(source);
+        let failed = |source| DefinitionError::io(FileAction::Create, root)(source);
         file::sync_folder(&self.folder).map_err(failed)?;
         for name in candidates(&definition.name) {
             let folder = root.join(name);

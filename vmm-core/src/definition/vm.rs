@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::document;
-use super::error::{Damage, DefinitionError};
+use super::error::{Damage, DefinitionError, FileAction};
 use super::file::{self, ReadError};
 use super::folder::{DEFINITION, LOCK, MAX_RUNTIME_BYTES};
 use super::lock::{self, VmLock};
@@ -28,7 +28,7 @@ impl Vm {
             ReadError::Damaged(reason) => {
                 DefinitionError::Damaged(Damage { file: path.clone(), place: None, reason })
             }
-            ReadError::Io(source) => DefinitionError::io("read", &path)(source),
+            ReadError::Io(source) => DefinitionError::io(FileAction::Read, &path)(source),
         })?;
         let definition = document::read(&text, &path)?;
         Ok(Self { folder: folder.into(), definition, text })
@@ -76,7 +76,7 @@ impl Vm {
     pub fn lock(&self) -> Result<VmLock, DefinitionError> {
         let path = self.folder.join(LOCK);
         lock::try_lock(&path)
-            .map_err(DefinitionError::io("lock", &path))?
+            .map_err(DefinitionError::io(FileAction::Lock, &path))?
             .ok_or_else(|| DefinitionError::Running(self.definition.name.to_string()))
     }
 

@@ -8,6 +8,8 @@ use regex::Regex;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256, Sha512};
 
+use crate::text;
+
 /// How much is read at once.
 const CHUNK: usize = 256 << 10;
 
@@ -22,7 +24,7 @@ pub enum Checksum {
 
 /// A text that is no checksum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a checksum has 64 (SHA-256) or 128 (SHA-512) hexadecimal digits")]
+#[error("{}", text!("a checksum has 64 (SHA-256) or 128 (SHA-512) hexadecimal digits"))]
 pub struct ParseChecksumError;
 
 impl FromStr for Checksum {

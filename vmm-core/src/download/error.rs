@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use crate::text;
 use crate::units::Bytes;
 
 /// A download that came to nothing. What has arrived is kept for the next attempt, unless a variant
@@ -12,22 +13,31 @@ use crate::units::Bytes;
 #[derive(Debug, Error)]
 pub enum DownloadError {
     /// The caller asked to stop.
-    #[error("the download was cancelled")]
+    #[error("{}", text!("the download was cancelled"))]
     Cancelled,
     /// Another process, or another thread of this one, downloads the same image.
-    #[error("“{0}” is being downloaded already; wait for it")]
+    #[error("{}", text!("“{name}” is being downloaded already; wait for it", name = .0))]
     Busy(String),
     /// An address that is none, or that nothing protects.
-    #[error("“{0}” is no address to download from; it must begin with “https://”")]
+    #[error("{}", text!(
+        "“{address}” is no address to download from; it must begin with “https://”",
+        address = .0
+    ))]
     Address(String),
     /// An encrypted address led to one that is not.
-    #[error("“{0}” leads to an address that is not encrypted; try again later")]
+    #[error("{}", text!(
+        "“{address}” leads to an address that is not encrypted; try again later",
+        address = .0
+    ))]
     Insecure(String),
     /// One address led to the next without an end.
-    #[error("“{0}” leads from one address to the next without an end; try again later")]
+    #[error("{}", text!(
+        "“{address}” leads from one address to the next without an end; try again later",
+        address = .0
+    ))]
     Redirects(String),
     /// No connection.
-    #[error("“{host}” cannot be reached; check the network connection")]
+    #[error("{}", text!("“{host}” cannot be reached; check the network connection", host))]
     Unreachable {
         /// The server.
         host: String,
@@ -36,10 +46,13 @@ pub enum DownloadError {
         source: Box<ureq::Error>,
     },
     /// Nothing has come for a while.
-    #[error("“{0}” has stopped answering; try again later")]
+    #[error("{}", text!("“{host}” has stopped answering; try again later", host = .0))]
     Stalled(String),
     /// The connection ended before the image did.
-    #[error("the connection to “{host}” was lost; try again to go on with the rest")]
+    #[error("{}", text!(
+        "the connection to “{host}” was lost; try again to go on with the rest",
+        host
+    ))]
     Interrupted {
         /// The server.
         host: String,
@@ -48,9 +61,11 @@ pub enum DownloadError {
         source: io::Error,
     },
     /// The server has no such file, or gives it to nobody.
-    #[error(
-        "“{address}” cannot be had: the server answers with status {status}; the list of systems may be out of date"
-    )]
+    #[error("{}", text!(
+        "“{address}” cannot be had: the server answers with status {status}; the list of systems \
+         may be out of date",
+        address, status
+    ))]
     Status {
         /// What was asked for.
         address: String,
@@ -58,7 +73,10 @@ pub enum DownloadError {
         status: u16,
     },
     /// The list of checksums has no image of that name.
-    #[error("“{address}” names no image like “{image}”; the list of systems may be out of date")]
+    #[error("{}", text!(
+        "“{address}” names no image like “{image}”; the list of systems may be out of date",
+        address, image
+    ))]
     NotListed {
         /// The list of checksums.
         address: String,
@@ -66,7 +84,10 @@ pub enum DownloadError {
         image: String,
     },
     /// More than any system needs.
-    #[error("“{address}” is larger than {limit}, which no system is; it was not downloaded")]
+    #[error("{}", text!(
+        "“{address}” is larger than {limit}, which no system is; it was not downloaded",
+        address, limit
+    ))]
     TooLarge {
         /// The image.
         address: String,
@@ -74,7 +95,10 @@ pub enum DownloadError {
         limit: Bytes,
     },
     /// The image does not fit.
-    #[error("there is not enough space in “{}”; {needed} more are needed, {free} are free", .folder.display())]
+    #[error("{}", text!(
+        "there is not enough space in “{folder}”; {needed} more are needed, {free} are free",
+        folder = .folder.display(), needed, free
+    ))]
     NoSpace {
         /// Where it was to go.
         folder: PathBuf,
@@ -84,15 +108,19 @@ pub enum DownloadError {
         free: Bytes,
     },
     /// The disk became full.
-    #[error("“{}” is full; make space and try again to go on with the rest", .0.display())]
+    #[error("{}", text!(
+        "“{path}” is full; make space and try again to go on with the rest",
+        path = .0.display()
+    ))]
     Full(PathBuf),
     /// Not what its publisher made. Nothing of it is kept.
-    #[error(
-        "“{0}” arrived damaged: its checksum is not its publisher's; it was deleted, try again"
-    )]
+    #[error("{}", text!(
+        "“{name}” arrived damaged: its checksum is not its publisher's; it was deleted, try again",
+        name = .0
+    ))]
     Checksum(String),
     /// A file that cannot be made, read or renamed.
-    #[error("cannot write “{}”", .path.display())]
+    #[error("{}", text!("cannot write “{path}”", path = .path.display()))]
     File {
         /// The file or folder.
         path: PathBuf,

@@ -52,19 +52,6 @@ pub(super) fn install_command(root: &Path, kind: FirmwareKind) -> Option<&'stati
     command(&os_release, kind)
 }
 
-/// What to do to get `kind`, given the command that installs it.
-pub(super) fn hint(command: Option<&str>, kind: FirmwareKind) -> String {
-    match (command, kind) {
-        (Some(command), _) => format!("install it with: {command}"),
-        (None, FirmwareKind::Bios) => {
-            "install your distribution's SeaBIOS package, often called “seabios”".into()
-        }
-        (None, FirmwareKind::Uefi) => {
-            "install your distribution's OVMF package, often called “ovmf” or “edk2-ovmf”".into()
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

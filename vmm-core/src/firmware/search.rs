@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::descriptor::{self, UefiPair};
 use super::{FirmwareError, package};
+use crate::text;
 
 /// Environment variable with directories to search first, separated by colons: for packages that
 /// bring their own firmware, and for people who build theirs.
@@ -139,7 +140,7 @@ impl SearchPath {
         };
         let missing = || {
             let command = package::install_command(&self.root, kind);
-            FirmwareError::Missing { kind, hint: package::hint(command, kind), command }
+            FirmwareError::Missing { kind, command }
         };
         found.unwrap_or_else(|| Err(missing()))
     }
@@ -225,11 +226,11 @@ fn read_image(
     let file = std::fs::File::open(path).map_err(unreadable)?;
     let metadata = file.metadata().map_err(unreadable)?;
     if !metadata.is_file() {
-        return Err(unusable("it is not a regular file".into()));
+        return Err(unusable(text!("it is not a regular file")));
     }
     let size = metadata.len();
     if !sizes.contains(&size) || size % unit != 0 {
-        return Err(unusable(format!("its size, {size} bytes, is not that of such an image")));
+        return Err(unusable(text!("its size, {size} bytes, is not that of such an image", size)));
     }
     let mut image = Vec::new();
     file.take(size).read_to_end(&mut image).map_err(unreadable)?;
@@ -247,7 +248,7 @@ fn read_bios(path: &Path) -> Result<Vec<u8>, FirmwareError> {
 fn read_vga(path: &Path) -> Result<Vec<u8>, FirmwareError> {
     let rom = read_image(path, 512..=VGA_MAX, 512)?;
     if !rom.starts_with(&[0x55, 0xaa]) {
-        let reason = "it is not an option ROM".into();
+        let reason = text!("it is not an option ROM");
         return Err(FirmwareError::Unusable { path: path.into(), reason });
     }
     Ok(rom)

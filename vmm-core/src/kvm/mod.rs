@@ -24,28 +24,32 @@ use std::io;
 
 use thiserror::Error;
 
+use crate::text;
+
 /// Why KVM cannot be used.
 #[derive(Debug, Error)]
 pub enum KvmError {
     /// `/dev/kvm` is not there.
-    #[error(
+    #[error("{}", text!(
         "/dev/kvm does not exist; switch on virtualization (VT-x or AMD-V) in the computer's \
          firmware setup, then load the module: sudo modprobe kvm_intel || sudo modprobe kvm_amd"
-    )]
+    ))]
     Absent,
     /// `/dev/kvm` is there but not ours to open.
-    #[error(
-        "no permission to open /dev/kvm; join the group kvm and log in again: \
-         sudo usermod -aG kvm $USER"
-    )]
+    #[error("{}", text!(
+        "no permission to open /dev/kvm; join the group kvm and log in again: sudo usermod -aG \
+         kvm $USER"
+    ))]
     Forbidden,
     /// The KVM there is too old or of another kind.
-    #[error("this system's KVM lacks {0}; update its kernel")]
+    // Translators: {feature} is always English, such as “read-only memory”.
+    #[error("{}", text!("this system's KVM lacks {feature}; update its kernel", feature = .0))]
     Lacks(&'static str),
     /// A system call failed.
-    #[error("KVM refused to {action}")]
+    // Translators: {action} is always English, such as “create a vCPU”: it is for a report.
+    #[error("{}", text!("KVM refused to {action}", action))]
     Refused {
-        /// What was tried, as in “create a vCPU”.
+        /// What was tried, as in “create a vCPU”: English for whoever reads a report.
         action: &'static str,
         /// KVM's reason.
         #[source]

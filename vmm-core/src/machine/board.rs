@@ -46,6 +46,7 @@ use crate::request::{GuestRequest, RequestSink};
 use crate::state::{Reset, Resume};
 use crate::timer::Timers;
 use crate::units::Bytes;
+use crate::{sentence, text};
 
 /// What the guest's monitor prefers, in pixels.
 const PREFERRED_MODE: (u32, u32) = (1280, 800);
@@ -172,7 +173,11 @@ impl Board {
                 }
                 Err(error) => warn(
                     orders,
-                    format!("The guest's agent cannot be reached at {}: {error}.", path.display()),
+                    text!(
+                        "The guest's agent cannot be reached at {path}: {reason}.",
+                        path = path.display(),
+                        reason = error
+                    ),
                 ),
             }
         }
@@ -390,7 +395,7 @@ impl Board {
             Start::Firmware(firmware) => firmware.flash.as_ref().map_or(Ok(()), |f| f.flush()),
             Start::Kernel(_) => Ok(()),
         };
-        disks.and(variables.map_err(|error| format!("{error}.")))
+        disks.and(variables.map_err(sentence::ended))
     }
 }
 
@@ -404,8 +409,8 @@ fn open_log(config: &MachineConfig) -> Result<Log, MachineError> {
 
 fn new_timers(orders: &Sender<Order>) -> Result<Timers, MachineError> {
     let orders = orders.clone();
-    let on_panic = move |message| {
-        let _ = orders.try_send(Order::Failed(format!("A device model failed: {message}.")));
+    let on_panic = move |message: String| {
+        let _ = orders.try_send(Order::Failed(device_failed(&message)));
     };
     Timers::new(on_panic).map_err(MachineError::System)
 }
@@ -445,10 +450,14 @@ fn tablet(orders: &Sender<Order>) -> Result<Tablet, MachineError> {
     Tablet::new(on_use).map_err(MachineError::System)
 }
 
+fn device_failed(message: &str) -> String {
+    text!("A device model failed: {reason}.", reason = message)
+}
+
 fn panic_sink(orders: &Sender<Order>) -> Arc<dyn Fn(String) + Send + Sync> {
     let orders = orders.clone();
     Arc::new(move |message| {
-        let _ = orders.try_send(Order::Failed(format!("A device model failed: {message}.")));
+        let _ = orders.try_send(Order::Failed(device_failed(&message)));
     })
 }
 

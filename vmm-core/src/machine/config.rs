@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::error::MachineError;
 use crate::net::{MAX_FORWARDS, MacAddress, PortForward, TapName};
+use crate::text;
 use crate::units::Bytes;
 
 /// Least RAM: what stock firmware and a small system need.
@@ -155,7 +156,7 @@ impl fmt::Display for DiskBus {
 
 /// A text that names no bus.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("“{0}” is not a bus for disks; use sata or virtio")]
+#[error("{}", text!("“{text}” is not a bus for disks; use sata or virtio", text = .0))]
 pub struct ParseDiskBusError(String);
 
 impl FromStr for DiskBus {

@@ -18,6 +18,7 @@ use crate::devices::virtio::VirtioPci;
 use crate::devices::virtio::blk::Blk;
 use crate::memory::GuestRam;
 use crate::units::Bytes;
+use crate::{sentence, text};
 
 /// What the machine knows of a drive.
 enum Drive {
@@ -81,7 +82,7 @@ impl Drives {
     pub(super) fn open_medium(&self, index: usize, path: Option<&Path>) -> Result<Medium, String> {
         match self.drives.get(index) {
             Some(Drive::Optical(_)) => Medium::open(path, &self.ram),
-            _ => Err(format!("Drive {index} takes no media.")),
+            _ => Err(text!("Drive {n} takes no media.", n = index)),
         }
     }
 
@@ -133,16 +134,17 @@ impl Drives {
     pub(super) fn grow(&self, index: usize, size: Bytes) -> Result<(), String> {
         match self.drives.get(index) {
             Some(Drive::Disk { disk, function: Some(function) }) => {
-                disk.grow(size).map_err(|error| format!("{}.", error.chain()))?;
+                disk.grow(size).map_err(|error| sentence::ended(error.chain()))?;
                 function.device().capacity_changed();
                 Ok(())
             }
             // IDENTIFY DEVICE tells the size once, when the guest starts.
-            Some(Drive::Disk { .. }) => Err(format!(
-                "Drive {index} is connected by SATA and cannot grow while the machine runs; shut \
-                 the machine down first."
+            Some(Drive::Disk { .. }) => Err(text!(
+                "Drive {n} is connected by SATA and cannot grow while the machine runs; shut the \
+                 machine down first.",
+                n = index
             )),
-            _ => Err(format!("Drive {index} is no disk.")),
+            _ => Err(text!("Drive {n} is no disk.", n = index)),
         }
     }
 
@@ -168,9 +170,9 @@ impl Drives {
             // The guest has gone, and has not been told that these are done.
             disk.give_up();
             if let Some(fault) = disk.fault() {
-                result = Err(describe(&fault));
+                result = Err(sentence::ended(fault));
             } else if let Err(error) = disk.flush() {
-                result = Err(format!("{error}."));
+                result = Err(sentence::ended(error));
             }
         }
         result
@@ -210,11 +212,6 @@ impl From<DiskStats> for DiskStatistics {
     }
 }
 
-/// A fault as a sentence.
-fn describe(fault: &DiskFault) -> String {
-    format!("{fault}.")
-}
-
 fn open(
     index: usize,
     config: &DriveConfig,
@@ -230,9 +227,9 @@ fn open(
             let orders = orders.clone();
             let on_fault = Arc::new(move |fault: DiskFault| {
                 let order = if fault.kind.can_retry() {
-                    Order::DiskFault(describe(&fault))
+                    Order::DiskFault(sentence::ended(fault))
                 } else {
-                    Order::Failed(describe(&fault))
+                    Order::Failed(sentence::ended(fault))
                 };
                 let _ = orders.try_send(order);
             });

@@ -14,28 +14,38 @@ use crate::firmware::FirmwareError;
 use crate::kvm::KvmError;
 use crate::memory::{MapError, RamError};
 use crate::net::{MAX_FORWARDS, PortForward};
+use crate::text;
 use crate::units::Bytes;
 
 /// Why a machine cannot be built. Nothing has been changed or is left behind.
 #[derive(Debug, Error)]
 pub enum MachineError {
     /// Too little memory, or an odd amount.
-    #[error("{0} of memory is not possible; choose a whole number of MiB, at least 64M")]
+    #[error("{}", text!(
+        "{memory} of memory is not possible; choose a whole number of MiB, at least 64M",
+        memory = .0
+    ))]
     Memory(Bytes),
     /// Too many or too few vCPUs.
-    #[error("{0} CPUs are not possible; choose 1 to 64")]
+    #[error("{}", text!("{n} CPUs are not possible; choose 1 to 64", n = .0))]
     Cpus(u32),
     /// More drives than ports.
-    #[error("{0} drives are not possible; a machine has room for 6")]
+    #[error("{}", text!("{n} drives are not possible; a machine has room for 6", n = .0))]
     Drives(usize),
     /// The drive to boot from does not exist.
-    #[error("there is no drive {0} to boot from")]
+    #[error("{}", text!("there is no drive {n} to boot from", n = .0))]
     BootDrive(usize),
     /// More port forwards than there can be.
-    #[error("{0} port forwards are not possible; a machine has at most {MAX_FORWARDS}")]
+    #[error("{}", text!(
+        "{n} port forwards are not possible; a machine has at most {max}",
+        n = .0, max = MAX_FORWARDS
+    ))]
     Forwards(usize),
     /// A port of the host leads to two places.
-    #[error("the port forward {0} is there twice; each port of this computer leads to one place")]
+    #[error("{}", text!(
+        "the port forward {forward} is there twice; each port of this computer leads to one place",
+        forward = .0
+    ))]
     ForwardTwice(PortForward),
     /// KVM cannot be used.
     #[error(transparent)]
@@ -62,7 +72,7 @@ pub enum MachineError {
     #[error(transparent)]
     FirmwareFiles(#[from] FwCfgError),
     /// The log cannot be written.
-    #[error("cannot write the log {}", path.display())]
+    #[error("{}", text!("cannot write the log {path}", path = .path.display()))]
     Log {
         /// The file.
         path: PathBuf,
@@ -74,6 +84,6 @@ pub enum MachineError {
     #[error(transparent)]
     Bus(#[from] BusError),
     /// The system has no more threads or memory.
-    #[error("the system has no room for another machine")]
+    #[error("{}", text!("the system has no room for another machine"))]
     System(#[source] io::Error),
 }

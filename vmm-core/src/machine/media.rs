@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::block::{BlockDevice, OpticalMedium};
 use crate::memory::GuestRam;
+use crate::sentence;
 use crate::timer::Timer;
 
 /// How long a guest has to open the tray. Linux looks for the button every 2 s and then leaves it
@@ -29,7 +30,7 @@ impl Medium {
         let image = path
             .map(|path| OpticalMedium::open(path, ram.clone()))
             .transpose()
-            .map_err(|error| format!("{error}."))?
+            .map_err(sentence::ended)?
             .map(|image| image as Arc<dyn BlockDevice>);
         Ok(Self { path: path.map(Path::to_path_buf), image })
     }

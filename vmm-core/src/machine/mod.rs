@@ -43,7 +43,7 @@ use crate::devices::serial::Serial;
 pub use crate::devices::serial::{SerialInput, SerialOutput, SerialPort, Start as SerialStart};
 use crate::devices::vga::Vga;
 use crate::display::Display;
-use crate::thread;
+use crate::{text, thread};
 
 /// A machine, from its making to its end. It never starts again after it has stopped: make
 /// another.
@@ -129,7 +129,7 @@ impl Machine {
         let on_panic = {
             let subscribers = subscribers.clone();
             move |message| {
-                let text = format!("The machine's own thread failed: {message}.");
+                let text = text!("The machine's own thread failed: {reason}.", reason = message);
                 subscribers.tell(&Event::State(State::Stopped(StopReason::Failed(text))));
             }
         };

@@ -17,6 +17,7 @@ use crate::firmware::Firmware;
 use crate::kvm::Vm;
 use crate::memory::{FIRMWARE_END, FirmwareRom, RamAllocation, SHADOW};
 use crate::smbios::{self, SmbiosInputs};
+use crate::{sentence, text};
 
 /// What a machine starts from, with all it takes to start again after a reset.
 pub(super) enum Start {
@@ -108,13 +109,13 @@ fn variables(
     let on_failure = Box::new({
         let orders = orders.clone();
         move |error| {
-            let _ = orders.try_send(Order::Warning(format!("{error}.")));
+            let _ = orders.try_send(Order::Warning(sentence::ended(error)));
         }
     });
     let on_panic = {
         let orders = orders.clone();
         move |message| {
-            let text = format!("The firmware's flash failed: {message}.");
+            let text = text!("The firmware's flash failed: {reason}.", reason = message);
             let _ = orders.try_send(Order::Failed(text));
         }
     };

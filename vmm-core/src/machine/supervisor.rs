@@ -17,6 +17,7 @@ use super::typist::Typist;
 use super::vcpus::{VcpuGroup, VcpuReport};
 use crate::devices::i8042::Leds;
 use crate::request::GuestRequest;
+use crate::text;
 use crate::timer::Timer;
 
 /// Something for the supervisor to act on.
@@ -160,8 +161,8 @@ impl Supervisor {
         self.subscribers.tell(&Event::State(state));
     }
 
-    fn refuse(&self, why: impl Into<String>) {
-        self.subscribers.tell(&Event::Refused(why.into()));
+    fn refuse(&self, why: String) {
+        self.subscribers.tell(&Event::Refused(why));
     }
 
     /// Acts on one order. `Some` ends the machine.
@@ -256,10 +257,10 @@ impl Supervisor {
             (Command::PointAt { x, y }, State::Running) => self.board.point_at(x, y),
             // Nobody meant anything by a movement across the window.
             (Command::PointAt { .. }, _) => {}
-            (_, State::Created) => self.refuse("The machine has not been started."),
-            (Command::Start, _) => self.refuse("The machine has been started already."),
-            (Command::Resume, _) => self.refuse("The machine is not paused."),
-            (_, _) => self.refuse("The machine is paused; resume it first."),
+            (_, State::Created) => self.refuse(text!("The machine has not been started.")),
+            (Command::Start, _) => self.refuse(text!("The machine has been started already.")),
+            (Command::Resume, _) => self.refuse(text!("The machine is not paused.")),
+            (_, _) => self.refuse(text!("The machine is paused; resume it first.")),
         }
         None
     }
@@ -343,7 +344,7 @@ impl Supervisor {
     fn reset(&mut self) -> Option<StopReason> {
         self.vcpus.park();
         if let Err(error) = self.power_on_state() {
-            let text = format!("The machine cannot be started again: {error}.");
+            let text = text!("The machine cannot be started again: {reason}.", reason = error);
             return Some(StopReason::Failed(text));
         }
         for (drive, medium) in self.media.take_all() {
@@ -378,8 +379,9 @@ impl Supervisor {
         };
         self.triple_faults = Some((since, count));
         if count >= TRIPLE_FAULTS {
-            let text = "The guest crashed again and again right after its start (triple fault).";
-            return Some(StopReason::Failed(text.into()));
+            let text =
+                text!("The guest crashed again and again right after its start (triple fault).");
+            return Some(StopReason::Failed(text));
         }
         self.reset()
     }

@@ -10,7 +10,7 @@ use parking_lot::{Condvar, Mutex};
 use super::message::ExitCounts;
 use crate::bus::Bus;
 use crate::kvm::{CoalescedRing, Exit, KickHandle, KvmError, Vcpu, prepare_kicks};
-use crate::thread;
+use crate::{sentence, text, thread};
 
 /// What a vCPU thread has to say.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,7 +122,10 @@ impl VcpuGroup {
             };
             let report = report.clone();
             let on_panic = move |message| {
-                report(VcpuReport::Failed(format!("A device model failed: {message}")));
+                report(VcpuReport::Failed(text!(
+                    "A device model failed: {reason}",
+                    reason = message
+                )));
             };
             let thread = thread::spawn(format!("vcpu{index}"), body, on_panic)?;
             group.members.push(Member { vcpu, kick, counters, thread: Some(thread) });
@@ -240,9 +243,12 @@ fn run_until_unwanted(
             Ok(Exit::Interrupted) => {}
             Ok(Exit::TripleFault) => break Some(VcpuReport::TripleFault),
             Ok(Exit::Broken { reason, detail, rip }) => {
-                let text = format!(
+                let text = text!(
                     "KVM cannot run the guest any further (exit reason {reason}, detail \
-                     {detail}, at {rip:#x})."
+                     {detail}, at {address}).",
+                    reason,
+                    detail,
+                    address = format_args!("{rip:#x}")
                 );
                 break Some(VcpuReport::Failed(text));
             }
@@ -277,8 +283,9 @@ fn enter_repeatedly(
 }
 
 fn describe(error: &KvmError) -> String {
-    match std::error::Error::source(error) {
-        Some(cause) => format!("{error}: {cause}."),
-        None => format!("{error}."),
-    }
+    let event = error.to_string();
+    sentence::ended(match std::error::Error::source(error) {
+        Some(cause) => sentence::with_cause(&event, cause),
+        None => event,
+    })
 }

@@ -16,7 +16,7 @@ pub use el_torito::BootKinds;
 pub use volume::Volume;
 
 use crate::block::info::{self, ImageInfo};
-use crate::block::{ImageError, optical};
+use crate::block::{ImageAction, ImageError, optical};
 use crate::units::Bytes;
 
 /// An ISO image.
@@ -47,7 +47,7 @@ pub enum Found {
 /// When the file cannot be read, is none, or is truncated.
 pub fn medium(path: &Path) -> Result<Medium, ImageError> {
     let file = optical::peek(path)?;
-    let failed = |error| ImageError::io(path, "read")(error);
+    let failed = |error| ImageError::io(path, ImageAction::Read)(error);
     let (volume, catalogue) = volume::read(&file).map_err(failed)?;
     let boot = match catalogue {
         Some(sector) => el_torito::read(&file, sector).map_err(failed)?,

@@ -9,6 +9,7 @@ mod shadow;
 
 use vm_memory::{GuestAddress, GuestMemoryMmap};
 
+use crate::text;
 pub use discard::discard;
 pub use layout::{FIRMWARE_END, HIGH_RAM_BASE, LEGACY_VGA, MemoryLayout, SHADOW};
 pub use mapped::MappedRam;
@@ -81,13 +82,16 @@ pub struct SlotId(pub u32);
 #[derive(Debug, thiserror::Error)]
 pub enum MapError {
     /// All of KVM's slots are in use.
-    #[error("no memory slot is free")]
+    #[error("{}", text!("no memory slot is free"))]
     NoSlot,
     /// Mappings are changing at the moment.
-    #[error("memory mappings are changing")]
+    #[error("{}", text!("memory mappings are changing"))]
     Busy,
     /// KVM refused.
-    #[error("KVM refused a memory mapping at {guest:#x}")]
+    #[error("{}", text!(
+        "KVM refused a memory mapping at {guest}",
+        guest = format_args!("{:#x}", .guest)
+    ))]
     Kvm {
         /// Where it was to go.
         guest: u64,

@@ -11,13 +11,17 @@ use vm_memory::mmap::{MmapRegion, MmapRegionBuilder};
 use vm_memory::{GuestAddress, GuestMemoryBackend, GuestRegionMmap};
 
 use super::{GuestRam, HIGH_RAM_BASE, MemoryLayout};
+use crate::text;
 use crate::units::Bytes;
 
 /// Why guest RAM cannot be had.
 #[derive(Debug, Error)]
 pub enum RamError {
     /// More than the host has.
-    #[error("{wanted} of memory is more than this computer has ({available}); choose less")]
+    #[error("{}", text!(
+        "{wanted} of memory is more than this computer has ({available}); choose less",
+        wanted, available
+    ))]
     TooMuch {
         /// What was asked for.
         wanted: Bytes,
@@ -25,7 +29,7 @@ pub enum RamError {
         available: Bytes,
     },
     /// The system refused.
-    #[error("the system has no room for {wanted} of guest memory")]
+    #[error("{}", text!("the system has no room for {wanted} of guest memory", wanted))]
     Refused {
         /// What was asked for.
         wanted: Bytes,

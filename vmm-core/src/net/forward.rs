@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
+use crate::text;
+
 /// Most forwards of a machine.
 pub const MAX_FORWARDS: usize = 64;
 
@@ -37,10 +39,12 @@ pub struct PortForward {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum ForwardError {
     /// Not two ports.
-    #[error("write the host's port and the guest's, such as 2222:22")]
+    #[error("{}", text!("write the host's port and the guest's, such as 2222:22"))]
     Ports,
     /// Not an address before the slash.
-    #[error("write an address of this computer before the slash, such as 127.0.0.1/2222:22")]
+    #[error("{}", text!(
+        "write an address of this computer before the slash, such as 127.0.0.1/2222:22"
+    ))]
     Address,
 }
 

@@ -6,6 +6,8 @@ use std::str::FromStr;
 use thiserror::Error;
 use uuid::Uuid;
 
+use crate::text;
+
 /// Bits of an address's first byte (IEEE 802 §8.2): to many cards at once; chosen by the owner
 /// rather than a manufacturer.
 const MULTICAST: u8 = 1;
@@ -19,10 +21,12 @@ pub struct MacAddress([u8; 6]);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum MacError {
     /// Not six bytes.
-    #[error("write a network address as six bytes, such as 02:12:34:56:78:9a")]
+    #[error("{}", text!("write a network address as six bytes, such as 02:12:34:56:78:9a"))]
     Syntax,
     /// An address of a group, or of nobody.
-    #[error("a card cannot have a group's address; make the first byte even, such as 02")]
+    #[error("{}", text!(
+        "a card cannot have a group's address; make the first byte even, such as 02"
+    ))]
     Group,
 }
 

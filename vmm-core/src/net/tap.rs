@@ -17,6 +17,7 @@ use thiserror::Error;
 use vmm_sys_util::ioctl::{ioctl_with_mut_ref, ioctl_with_ref, ioctl_with_val};
 
 use super::{Cable, MTU, NetBackend, Offloads, VIRTIO_HEADER, Wire};
+use crate::text;
 
 /// The interface's greatest name (`IFNAMSIZ`, less the NUL).
 const MAX_NAME: usize = 15;
@@ -48,10 +49,11 @@ pub struct TapName(String);
 
 /// A text that cannot be a TAP device's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error(
-    "write the name of a TAP device, such as tap0: up to {MAX_NAME} characters, without blanks, \
-     “/”, “:” and “%”"
-)]
+#[error("{}", text!(
+    "write the name of a TAP device, such as tap0: up to {max} characters, without blanks, “/”, \
+     “:” and “%”",
+    max = MAX_NAME
+))]
 pub struct TapNameError;
 
 impl FromStr for TapName {
@@ -139,20 +141,25 @@ impl Tap {
     fn explain(&self, error: &io::Error) -> String {
         let name = &self.name;
         match error.raw_os_error() {
-            None if error.kind() == io::ErrorKind::NotFound => format!(
+            None if error.kind() == io::ErrorKind::NotFound => text!(
                 "The machine has no network, as this computer has no TAP device “{name}”. Have \
-                 one made (“ip tuntap add {name} mode tap user NAME”), then restart the machine."
+                 one made (“ip tuntap add {name} mode tap user NAME”), then restart the machine.",
+                name
             ),
-            Some(libc::EBUSY) => format!(
+            Some(libc::EBUSY) => text!(
                 "The machine has no network, as another program uses the TAP device “{name}”. End \
-                 that, then restart the machine."
+                 that, then restart the machine.",
+                name
             ),
-            Some(libc::EPERM | libc::EACCES) => format!(
+            Some(libc::EPERM | libc::EACCES) => text!(
                 "The machine has no network, as the TAP device “{name}” is another user's. Have \
-                 one made for you, then restart the machine."
+                 one made for you, then restart the machine.",
+                name
             ),
-            _ => format!(
-                "The machine has no network, as the TAP device “{name}” cannot be used: {error}."
+            _ => text!(
+                "The machine has no network, as the TAP device “{name}” cannot be used: {reason}.",
+                name,
+                reason = error
             ),
         }
     }

@@ -4,67 +4,91 @@ use std::io;
 
 use thiserror::Error;
 
+use crate::text;
+
 /// Why a qcow2 image cannot be used; reads as what follows a colon.
 #[derive(Debug, Error)]
 pub enum Qcow2Error {
     /// The file ends within the header.
-    #[error("it is truncated; get it anew")]
+    #[error("{}", text!("it is truncated; get it anew"))]
     Truncated,
     /// The original QCOW format or one of the future.
-    #[error("its version {0} is not supported; convert it with “qemu-img convert -O qcow2”")]
+    #[error("{}", text!(
+        "its version {version} is not supported; convert it with “qemu-img convert -O qcow2”",
+        version = .0
+    ))]
     Version(u32),
     /// A cluster size outside 512 bytes to 2 MiB.
-    #[error("its cluster size of 2^{0} bytes is not possible; it is damaged, restore a copy")]
+    #[error("{}", text!(
+        "its cluster size of 2^{bits} bytes is not possible; it is damaged, restore a copy",
+        bits = .0
+    ))]
     ClusterSize(u32),
     /// A refcount width beyond 64 bits.
-    #[error("its refcount width of 2^{0} bits is not possible; it is damaged, restore a copy")]
+    #[error("{}", text!(
+        "its refcount width of 2^{bits} bits is not possible; it is damaged, restore a copy",
+        bits = .0
+    ))]
     RefcountWidth(u32),
     /// The guest's data is encrypted.
-    #[error("it is encrypted; convert it with “qemu-img convert -O qcow2”")]
+    #[error("{}", text!("it is encrypted; convert it with “qemu-img convert -O qcow2”"))]
     Encrypted,
     /// The program that wrote it did not end properly and refcounts may be wrong.
-    #[error("it was not closed properly; repair it with “qemu-img check -r all”")]
+    #[error("{}", text!("it was not closed properly; repair it with “qemu-img check -r all”"))]
     Dirty,
     /// A program found it damaged before.
-    #[error("it is marked corrupt; repair it with “qemu-img check -r all” or restore a copy")]
+    #[error("{}", text!(
+        "it is marked corrupt; repair it with “qemu-img check -r all” or restore a copy"
+    ))]
     Corrupt,
     /// The guest's data is in another file.
-    #[error("it keeps its data in another file; convert it with “qemu-img convert -O qcow2”")]
+    #[error("{}", text!(
+        "it keeps its data in another file; convert it with “qemu-img convert -O qcow2”"
+    ))]
     ExternalData,
     /// Compressed clusters that are not deflate.
-    #[error("its clusters are compressed with {0}; convert it with “qemu-img convert -O qcow2”")]
+    #[error("{}", text!(
+        "its clusters are compressed with {method}; convert it with “qemu-img convert -O qcow2”",
+        method = text::translated(.0)
+    ))]
     Compression(&'static str),
     /// L2 entries with subclusters.
-    #[error("it has extended L2 entries; convert it with “qemu-img convert -O qcow2”")]
+    #[error("{}", text!("it has extended L2 entries; convert it with “qemu-img convert -O qcow2”"))]
     ExtendedL2,
     /// Features of the future.
-    #[error("it needs features this program does not know ({0:#x}); update or convert it")]
+    #[error("{}", text!(
+        "it needs features this program does not know ({features}); update or convert it",
+        features = format_args!("{:#x}", .0)
+    ))]
     UnknownFeatures(u64),
     /// A disk without sectors.
-    #[error("it holds a disk of no size; make a new one")]
+    #[error("{}", text!("it holds a disk of no size; make a new one"))]
     NoSize,
     /// A size that is not a whole number of sectors.
-    #[error(
-        "its disk size of {0} bytes is not a multiple of 512; convert it with “qemu-img convert”"
-    )]
+    #[error("{}", text!(
+        "its disk size of {size} bytes is not a multiple of 512; convert it with “qemu-img \
+         convert”",
+        size = .0
+    ))]
     UnevenSize(u64),
-    /// Something within the header that contradicts the format.
-    #[error("its header is damaged ({0}); restore a copy")]
+    /// Something within the header that contradicts the format, to be translated.
+    #[error("{}", text!("its header is damaged ({what}); restore a copy", what = text::translated(.0)))]
     Header(&'static str),
     /// A table that cannot be where or as large as the header says.
-    #[error(
-        "its {table} is damaged ({what}); repair it with “qemu-img check -r all” or restore a copy"
-    )]
+    #[error("{}", text!(
+        "its {table} is damaged ({what}); repair it with “qemu-img check -r all” or restore a copy",
+        table = text::translated(.table), what = text::translated(.what)
+    ))]
     Table {
-        /// Which table.
+        /// Which table, to be translated.
         table: &'static str,
-        /// What is wrong with it.
+        /// What is wrong with it, to be translated.
         what: &'static str,
     },
     /// The driver refused what the checks let pass.
-    #[error("the driver refuses it")]
+    #[error("{}", text!("the driver refuses it"))]
     Driver(#[source] io::Error),
     /// The system refused.
-    #[error("it cannot be read")]
+    #[error("{}", text!("it cannot be read"))]
     Io(#[from] io::Error),
 }

@@ -9,6 +9,7 @@ use std::collections::HashSet;
 
 use super::super::host_file::HostFile;
 use super::Qcow2Error;
+use crate::gettext_noop;
 
 /// The first four bytes of every qcow2 image: “QFI” and 0xfb.
 pub(in crate::block) const MAGIC: [u8; 4] = *b"QFI\xfb";
@@ -109,7 +110,7 @@ impl Header {
                 || header_length % 8 != 0
                 || u64::from(header_length) > cluster_size
             {
-                return Err(Qcow2Error::Header("its length is impossible"));
+                return Err(Qcow2Error::Header(gettext_noop!("its length is impossible")));
             }
         }
         if u32_at(32) != 0 {
@@ -124,7 +125,7 @@ impl Header {
         }
         let snapshots = u32_at(60);
         if snapshots > MAX_SNAPSHOTS {
-            return Err(Qcow2Error::Header("it counts too many snapshots"));
+            return Err(Qcow2Error::Header(gettext_noop!("it counts too many snapshots")));
         }
         let backing = read_backing_name(file, u64_at(8), u32_at(16), cluster_size)?;
         let backing_format = read_backing_format(file, header_length, cluster_size, version)?;
@@ -189,43 +190,43 @@ impl Header {
 
     /// Checks that the L1 and refcount tables lie within the file and apart.
     fn check_placement(&self, file_len: u64) -> Result<(), Qcow2Error> {
-        let l1 = |what| Qcow2Error::Table { table: "L1 table", what };
-        let reftable = |what| Qcow2Error::Table { table: "refcount table", what };
+        let l1 = |what| Qcow2Error::Table { table: gettext_noop!("L1 table"), what };
+        let reftable = |what| Qcow2Error::Table { table: gettext_noop!("refcount table"), what };
         let aligned = |offset: u64| offset != 0 && offset.is_multiple_of(self.cluster_size());
 
         if self.l1_entries > MAX_L1_ENTRIES {
-            return Err(l1("it is too large"));
+            return Err(l1(gettext_noop!("it is too large")));
         }
         // An L2 table has an entry of 8 bytes for each cluster it maps.
         let bits_per_l1_entry = 2 * self.cluster_bits - 3;
         let last_entry = (self.size - 1) >> bits_per_l1_entry;
         if last_entry >= u64::from(self.l1_entries) {
-            return Err(l1("it is too small for the disk"));
+            return Err(l1(gettext_noop!("it is too small for the disk")));
         }
         if !aligned(self.l1_offset) {
-            return Err(l1("its place is impossible"));
+            return Err(l1(gettext_noop!("its place is impossible")));
         }
         let within =
             |offset: u64, len: u64| offset.checked_add(len).is_some_and(|end| end <= file_len);
         if !within(self.l1_offset, u64::from(self.l1_entries) * 8) {
-            return Err(l1("it lies beyond the end of the file"));
+            return Err(l1(gettext_noop!("it lies beyond the end of the file")));
         }
         let reftable_len = u64::from(self.reftable_clusters) << self.cluster_bits;
         if reftable_len == 0 {
-            return Err(reftable("it is missing"));
+            return Err(reftable(gettext_noop!("it is missing")));
         }
         if reftable_len > MAX_REFTABLE_BYTES {
-            return Err(reftable("it is too large"));
+            return Err(reftable(gettext_noop!("it is too large")));
         }
         if !aligned(self.reftable_offset) {
-            return Err(reftable("its place is impossible"));
+            return Err(reftable(gettext_noop!("its place is impossible")));
         }
         if !within(self.reftable_offset, reftable_len) {
-            return Err(reftable("it lies beyond the end of the file"));
+            return Err(reftable(gettext_noop!("it lies beyond the end of the file")));
         }
         let (a, b) = (self.l1_range(), self.reftable_range());
         if a.start < b.end && b.start < a.end {
-            return Err(reftable("it overlaps the L1 table"));
+            return Err(reftable(gettext_noop!("it overlaps the L1 table")));
         }
         Ok(())
     }
@@ -241,34 +242,38 @@ impl Header {
         let reftable = read_table(file, self.reftable_offset, entries as usize)?;
 
         let mut taken = HashSet::new();
-        let tables =
-            [("refcount table", &reftable, REFTABLE_RESERVED), ("L1 table", &l1, L1_RESERVED)];
+        let tables = [
+            (gettext_noop!("refcount table"), &reftable, REFTABLE_RESERVED),
+            (gettext_noop!("L1 table"), &l1, L1_RESERVED),
+        ];
         for (table, entries, reserved) in tables {
             let damaged = |what| Qcow2Error::Table { table, what };
             for entry in entries {
                 let offset = entry & OFFSET_MASK;
                 if entry & reserved != 0 {
-                    return Err(damaged("an entry has reserved bits set"));
+                    return Err(damaged(gettext_noop!("an entry has reserved bits set")));
                 }
                 if offset == 0 {
                     continue;
                 }
                 if !offset.is_multiple_of(self.cluster_size()) {
-                    return Err(damaged("an entry is not aligned"));
+                    return Err(damaged(gettext_noop!("an entry is not aligned")));
                 }
                 // The last cluster of a file need not be complete.
                 if offset >= file.len() {
-                    return Err(damaged("an entry points beyond the end of the file"));
+                    return Err(damaged(gettext_noop!(
+                        "an entry points beyond the end of the file"
+                    )));
                 }
                 let end = offset + self.cluster_size();
                 let overlaps = [self.l1_range(), self.reftable_range()]
                     .iter()
                     .any(|range| offset < range.end && range.start < end);
                 if overlaps {
-                    return Err(damaged("an entry points into another table"));
+                    return Err(damaged(gettext_noop!("an entry points into another table")));
                 }
                 if !taken.insert(offset) {
-                    return Err(damaged("two entries point to one place"));
+                    return Err(damaged(gettext_noop!("two entries point to one place")));
                 }
             }
         }
@@ -311,7 +316,11 @@ fn check_features(features: u64, header_length: u32, compression: u8) -> Result<
     }
     if features & feature::COMPRESSION != 0 {
         let zstd = header_length > V3_LENGTH && compression == 1;
-        return Err(Qcow2Error::Compression(if zstd { "zstd" } else { "an unknown method" }));
+        return Err(Qcow2Error::Compression(if zstd {
+            "zstd"
+        } else {
+            gettext_noop!("an unknown method")
+        }));
     }
     match features & !feature::KNOWN {
         0 => Ok(()),
@@ -330,13 +339,13 @@ fn read_backing_name(
     }
     let fits = offset.checked_add(u64::from(len)).is_some_and(|end| end < cluster_size);
     if len == 0 || len > MAX_BACKING_NAME || !fits {
-        return Err(Qcow2Error::Header("the backing file's name is misplaced"));
+        return Err(Qcow2Error::Header(gettext_noop!("the backing file's name is misplaced")));
     }
     let mut name = vec![0; len as usize];
     file.read_at(&mut name, offset)?;
     match String::from_utf8(name) {
         Ok(name) if !name.contains('\0') => Ok(Some(name)),
-        _ => Err(Qcow2Error::Header("the backing file's name is no text")),
+        _ => Err(Qcow2Error::Header(gettext_noop!("the backing file's name is no text"))),
     }
 }
 
@@ -355,7 +364,7 @@ fn read_backing_format(
             // driver does not look for extensions there either.
             return match version {
                 2 => Ok(format),
-                _ => Err(Qcow2Error::Header("its extensions have no end")),
+                _ => Err(Qcow2Error::Header(gettext_noop!("its extensions have no end"))),
             };
         }
         let mut head = [0; 8];
@@ -368,23 +377,26 @@ fn read_backing_format(
             return if version == 2 || offset + u64::from(len) <= cluster_size {
                 Ok(format)
             } else {
-                Err(Qcow2Error::Header("its extensions have no end"))
+                Err(Qcow2Error::Header(gettext_noop!("its extensions have no end")))
             };
         }
         if offset + u64::from(len) > cluster_size {
-            return Err(Qcow2Error::Header("an extension is too long"));
+            return Err(Qcow2Error::Header(gettext_noop!("an extension is too long")));
         }
         // The driver panics at an incomplete entry.
         if kind == extension::FEATURE_NAMES && len % extension::FEATURE_NAME_LEN != 0 {
-            return Err(Qcow2Error::Header("its table of feature names is incomplete"));
+            return Err(Qcow2Error::Header(gettext_noop!(
+                "its table of feature names is incomplete"
+            )));
         }
         if kind == extension::BACKING_FORMAT {
             let mut name = vec![0; len as usize];
             file.read_at(&mut name, offset)?;
-            let name = String::from_utf8(name)
-                .map_err(|_| Qcow2Error::Header("the backing file's format is no text"))?;
+            let name = String::from_utf8(name).map_err(|_| {
+                Qcow2Error::Header(gettext_noop!("the backing file's format is no text"))
+            })?;
             if format.is_some() {
-                return Err(Qcow2Error::Header("it names two backing formats"));
+                return Err(Qcow2Error::Header(gettext_noop!("it names two backing formats")));
             }
             format = Some(name);
         }

@@ -12,6 +12,7 @@ use crate::block::Format;
 use crate::definition::error::{Damage, DefinitionError};
 use crate::definition::model::{Definition, DiskBus, Drive, Firmware, Invalid, Name, Network};
 use crate::net::{PortForward, TapName};
+use crate::text;
 
 /// What `text`, which stands in `file`, defines.
 ///
@@ -26,7 +27,9 @@ pub(in crate::definition) fn read(text: &str, file: &Path) -> Result<Definition,
         return Err(DefinitionError::Newer { file: file.into(), version });
     }
     if version < 1 {
-        return Err(reader.damage(span(table, VERSION_KEY), "there is no such version").into());
+        return Err(reader
+            .damage(span(table, VERSION_KEY), &text!("there is no such version"))
+            .into());
     }
     Ok(reader.definition(table)?)
 }
@@ -53,7 +56,7 @@ impl Reader<'_> {
             drives: Vec::new(),
             boot_first: None,
             network: self.network(table)?,
-            notes: self.optional(table, NOTES, "a text", Item::as_str)?.unwrap_or("").to_owned(),
+            notes: self.notes(table)?,
         };
         let places = self.drives(table, &mut definition)?;
         definition.validate().map_err(|invalid| {
@@ -79,6 +82,11 @@ impl Reader<'_> {
         Ok(definition)
     }
 
+    fn notes(&self, table: &Table) -> Result<String, Damage> {
+        let expected = || text!("“{key}” is a text", key = NOTES);
+        Ok(self.optional(table, NOTES, expected, Item::as_str)?.unwrap_or_default().to_owned())
+    }
+
     /// Reads the drives into `definition`; answers with where the keys of each stand.
     #[allow(clippy::type_complexity)]
     fn drives<'t>(
@@ -92,7 +100,8 @@ impl Reader<'_> {
                 tables.iter().map(|table| (table as &dyn TableLike, table.span())).collect()
             }
             Some(item) => {
-                let wrong = |span| self.damage(span, "drives are written as [[drive]] tables");
+                let reason = || text!("drives are written as [[drive]] tables");
+                let wrong = |span| self.damage(span, &reason());
                 let array = item.as_array().ok_or_else(|| wrong(item.span()))?;
                 let inline = |value: &'t Value| match value.as_inline_table() {
                     Some(table) => Ok((table as &dyn TableLike, InlineTable::span(table))),
@@ -104,9 +113,11 @@ impl Reader<'_> {
         let mut places: Vec<Box<dyn Fn(&str) -> Option<Range<usize>>>> = Vec::new();
         for (index, (entry, whole)) in entries.into_iter().enumerate() {
             definition.drives.push(self.drive(entry, whole)?);
-            if self.flag(entry, BOOT_FIRST)? && definition.boot_first.replace(index).is_some() {
+            let first = self.flag(entry, BOOT_FIRST)?.unwrap_or(false);
+            if first && definition.boot_first.replace(index).is_some() {
                 let place = span(entry, BOOT_FIRST);
-                return Err(self.damage(place, "only one drive can be the first to start from"));
+                let reason = text!("only one drive can be the first to start from");
+                return Err(self.damage(place, &reason));
             }
             places.push(Box::new(move |key| span(entry, key)));
         }
@@ -116,7 +127,8 @@ impl Reader<'_> {
     fn drive(&self, entry: &dyn TableLike, whole: Option<Range<usize>>) -> Result<Drive, Damage> {
         let kinds = [(DISK, true), (OPTICAL, false)];
         if !self.choice(entry, KIND, whole.clone(), &kinds)? {
-            let file = self.optional(entry, FILE, "a file name", Item::as_str)?;
+            let expected = || text!("“{key}” is a file name", key = FILE);
+            let file = self.optional(entry, FILE, expected, Item::as_str)?;
             return Ok(Drive::Optical { file: file.map(Into::into) });
         }
         let formats = [("qcow2", Format::Qcow2), ("raw", Format::Raw)];
@@ -124,7 +136,7 @@ impl Reader<'_> {
         Ok(Drive::Disk {
             file: self.required(entry, FILE, whole.clone(), "\"disk.qcow2\"", Item::as_str)?.into(),
             format: self.choice(entry, FORMAT, whole.clone(), &formats)?,
-            read_only: self.flag(entry, READ_ONLY)?,
+            read_only: self.flag(entry, READ_ONLY)?.unwrap_or(false),
             bus: match entry.get(BUS) {
                 // What was written before there were others.
                 None => DiskBus::Sata,
@@ -134,22 +146,22 @@ impl Reader<'_> {
     }
 
     fn network(&self, table: &Table) -> Result<Option<Network>, Damage> {
-        let expected = "a table, [network]";
+        let expected = || text!("“{key}” is a table, [network]", key = NETWORK);
         let Some(entry) = self.optional(table, NETWORK, expected, Item::as_table_like)? else {
             return Ok(None);
         };
         let whole = span(table, NETWORK);
         Ok(Some(Network {
-            enabled: self.optional(entry, ENABLED, "true or false", Item::as_bool)?.unwrap_or(true),
+            enabled: self.flag(entry, ENABLED)?.unwrap_or(true),
             mac: self.parsed_in(entry, MAC, whole, "\"02:12:34:56:78:9a\"")?,
             forwards: self.forwards(entry)?,
-            reach_host: self.flag(entry, REACH_HOST)?,
+            reach_host: self.flag(entry, REACH_HOST)?.unwrap_or(false),
             tap: self.tap(entry)?,
         }))
     }
 
     fn tap(&self, entry: &dyn TableLike) -> Result<Option<TapName>, Damage> {
-        let expected = "a TAP device's name, such as \"tap0\"";
+        let expected = || text!("“{key}” is a TAP device's name, such as \"tap0\"", key = TAP);
         let name = self.optional(entry, TAP, expected, Item::as_str)?;
         let read = |name: &str| {
             let wrong = |error| self.damage(span(entry, TAP), &format!("“{TAP}”: {error}"));
@@ -159,16 +171,15 @@ impl Reader<'_> {
     }
 
     fn forwards(&self, entry: &dyn TableLike) -> Result<Vec<PortForward>, Damage> {
-        let expected = "a list of texts, such as [\"2222:22\"]";
+        let expected =
+            || text!("“{key}” is a list of texts, such as [\"2222:22\"]", key = FORWARDS);
         let Some(list) = self.optional(entry, FORWARDS, expected, Item::as_array)? else {
             return Ok(Vec::new());
         };
         let read = |value: &Value| {
             let wrong =
                 |reason: &str| self.damage(value.span(), &format!("“{FORWARDS}”: {reason}"));
-            let text = value
-                .as_str()
-                .ok_or_else(|| self.damage(value.span(), &format!("“{FORWARDS}” is {expected}")))?;
+            let text = value.as_str().ok_or_else(|| self.damage(value.span(), &expected()))?;
             text.parse().map_err(|error: crate::net::ForwardError| wrong(&error.to_string()))
         };
         list.iter().map(read).collect()
@@ -180,8 +191,8 @@ impl Reader<'_> {
         Ok(u32::try_from(number).unwrap_or(if number < 0 { 0 } else { u32::MAX }))
     }
 
-    fn flag(&self, table: &dyn TableLike, key: &str) -> Result<bool, Damage> {
-        Ok(self.optional(table, key, "true or false", Item::as_bool)?.unwrap_or(false))
+    fn flag(&self, table: &dyn TableLike, key: &str) -> Result<Option<bool>, Damage> {
+        self.optional(table, key, || text!("“{key}” is true or false", key), Item::as_bool)
     }
 
     /// A text that stands for one of `choices`.
@@ -192,11 +203,13 @@ impl Reader<'_> {
         whole: Option<Range<usize>>,
         choices: &[(&str, T)],
     ) -> Result<T, Damage> {
-        let quoted: Vec<_> = choices.iter().map(|(name, _)| format!("\"{name}\"")).collect();
-        let example = quoted.join(" or ");
+        let quoted = choices.iter().map(|(name, _)| format!("\"{name}\""));
+        // Translators: names in a file, such as “"bios" or "uefi"”.
+        let either = |one, other| text!("{one} or {other}", one, other);
+        let example = quoted.reduce(either).unwrap_or_default();
         let text = self.required(table, key, whole, &example, Item::as_str)?;
         let found = choices.iter().find(|(name, _)| *name == text);
-        let reason = || format!("“{key}” is {example}");
+        let reason = || text!("“{key}” is {choices}", key, choices = example);
         found.map(|(_, value)| *value).ok_or_else(|| self.damage(span(table, key), &reason()))
     }
 
@@ -229,20 +242,20 @@ impl Reader<'_> {
         example: &str,
         read: impl Fn(&'t Item) -> Option<T>,
     ) -> Result<T, Damage> {
-        let reason = || format!("“{key}” is missing; write {key} = {example}");
-        self.optional(table, key, &format!("written like {example}"), read)?
-            .ok_or_else(|| self.damage(whole, &reason()))
+        let missing = || text!("“{key}” is missing; write {key} = {example}", key, example);
+        let expected = || text!("“{key}” is written like {example}", key, example);
+        self.optional(table, key, expected, read)?.ok_or_else(|| self.damage(whole, &missing()))
     }
 
     fn optional<'t, T>(
         &self,
         table: &'t dyn TableLike,
         key: &str,
-        expected: &str,
+        expected: impl Fn() -> String,
         read: impl Fn(&'t Item) -> Option<T>,
     ) -> Result<Option<T>, Damage> {
         let Some(item) = table.get(key) else { return Ok(None) };
-        let wrong = || self.damage(item.span(), &format!("“{key}” is {expected}"));
+        let wrong = || self.damage(item.span(), &expected());
         read(item).map(Some).ok_or_else(wrong)
     }
 

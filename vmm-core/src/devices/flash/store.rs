@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use super::{BLOCK_SIZE, MAX_SIZE};
+use crate::text;
 
 /// Hears that the variables could not be saved; called once until they could again. They are
 /// kept in memory, and saving is tried again every few seconds and when the machine stops.
@@ -19,7 +20,7 @@ pub type OnFailure = Box<dyn Fn(FlashError) + Send + Sync>;
 #[derive(Debug, Error)]
 pub enum FlashError {
     /// The file cannot be read.
-    #[error("the UEFI variables {} cannot be read", path.display())]
+    #[error("{}", text!("the UEFI variables {path} cannot be read", path = .path.display()))]
     Read {
         /// The file.
         path: PathBuf,
@@ -28,7 +29,7 @@ pub enum FlashError {
         source: io::Error,
     },
     /// The file cannot be replaced.
-    #[error("the UEFI variables {} cannot be saved", path.display())]
+    #[error("{}", text!("the UEFI variables {path} cannot be saved", path = .path.display()))]
     Write {
         /// The file.
         path: PathBuf,
@@ -37,11 +38,11 @@ pub enum FlashError {
         source: io::Error,
     },
     /// The file is not one of UEFI variables for this firmware.
-    #[error(
-        "the UEFI variables {} do not belong to this firmware: they have {actual} bytes, not \
+    #[error("{}", text!(
+        "the UEFI variables {path} do not belong to this firmware: they have {actual} bytes, not \
          {expected}",
-        path.display()
-    )]
+        path = .path.display(), actual, expected
+    ))]
     Size {
         /// The file.
         path: PathBuf,
@@ -51,10 +52,13 @@ pub enum FlashError {
         expected: usize,
     },
     /// The template itself is not a flash image.
-    #[error("a flash cannot have {0} bytes: whole blocks of 4 KiB up to 16 MiB are needed")]
+    #[error("{}", text!(
+        "a flash cannot have {n} bytes: whole blocks of 4 KiB up to 16 MiB are needed",
+        n = .0
+    ))]
     Geometry(usize),
     /// There is no memory, or no thread, to run the flash.
-    #[error("the UEFI variables' flash cannot be set up")]
+    #[error("{}", text!("the UEFI variables' flash cannot be set up"))]
     Resources(#[source] io::Error),
 }
 

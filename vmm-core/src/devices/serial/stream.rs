@@ -10,6 +10,7 @@ use async_channel::{Receiver, Sender, TryRecvError};
 use thiserror::Error;
 
 use super::Line;
+use crate::text;
 
 /// How much of the guest's output is kept for those who come later, and how far a listener may
 /// fall behind before the guest has to wait. Some 4000 full lines of a terminal.
@@ -38,7 +39,7 @@ pub struct SerialPort {
 
 /// The machine that the serial port belonged to is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("the serial port is gone with its machine")]
+#[error("{}", text!("the serial port is gone with its machine"))]
 pub struct Closed;
 
 struct Listener {

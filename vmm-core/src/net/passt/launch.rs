@@ -14,6 +14,7 @@ use vmm_sys_util::eventfd::EventFd;
 
 use super::PasstOptions;
 use crate::net::Protocol;
+use crate::text;
 
 /// How long passt may take to get ready.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -36,19 +37,19 @@ static SPAWNING: Mutex<()> = Mutex::new(());
 #[derive(Debug, Error)]
 pub(super) enum LaunchError {
     /// It is not installed.
-    #[error("passt is not installed")]
+    #[error("{}", text!("passt is not installed"))]
     Missing,
     /// It ended, and said this.
-    #[error("passt cannot start ({0})")]
+    #[error("{}", text!("passt cannot start ({reason})", reason = .0))]
     Refused(String),
     /// It is not ready in time.
-    #[error("passt does not get ready")]
+    #[error("{}", text!("passt does not get ready"))]
     Late,
     /// The system refused something.
-    #[error("passt cannot be started: {0}")]
+    #[error("{}", text!("passt cannot be started: {reason}", reason = .0))]
     Io(#[from] io::Error),
     /// Nobody wants it any more.
-    #[error("passt is not needed any more")]
+    #[error("{}", text!("passt is not needed any more"))]
     Stopped,
 }
 

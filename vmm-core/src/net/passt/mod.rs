@@ -19,7 +19,7 @@ use vmm_sys_util::eventfd::EventFd;
 
 use self::launch::{LaunchError, launch};
 use super::{Cable, NetBackend, Offloads, PortForward};
-use crate::thread;
+use crate::{text, thread};
 
 /// A passt that has run this long may end without being taken for broken.
 const STABLE: Duration = Duration::from_secs(60);
@@ -129,14 +129,14 @@ impl NetBackend for Passt {
         let (shared, plugged) = (self.shared.clone(), cable.clone());
         let warn = self.shared.warn.clone();
         let on_panic = move |message| {
-            warn(format!("The machine's network failed: {message}."));
+            warn(text!("The machine's network failed: {reason}.", reason = message));
         };
         match thread::spawn("passt-start", move || shared.start(&plugged), on_panic) {
             Ok(handle) => *starter = Some(handle),
             Err(error) => {
                 self.shared.progress.lock().starting = false;
                 cable.unplug();
-                self.shared.tell(format!("The machine has no network: {error}."));
+                self.shared.tell(no_network(&error));
             }
         }
     }
@@ -175,7 +175,7 @@ impl Shared {
                     self.progress.lock().starting = false;
                     if let Err(error) = cable.plug(stream) {
                         cable.unplug();
-                        self.tell(format!("The machine has no network: {error}."));
+                        self.tell(no_network(&error));
                     }
                     return;
                 }
@@ -187,17 +187,19 @@ impl Shared {
                         let mut progress = self.progress.lock();
                         (progress.starting, progress.starts) = (false, 0);
                     }
-                    self.tell(
+                    self.tell(text!(
                         "The machine has no network, as passt is not there. Install the package \
                          “passt”, then restart the machine."
-                            .into(),
-                    );
+                    ));
                     return;
                 }
-                Err(error) => error.to_string(),
+                Err(error) => error,
             };
             cable.unplug();
-            self.tell(format!("The machine has no network: {problem}. Berth keeps trying."));
+            self.tell(text!(
+                "The machine has no network: {reason}. Berth keeps trying.",
+                reason = problem
+            ));
         }
     }
 
@@ -226,6 +228,10 @@ impl Shared {
         // No signal is handled on this thread; one would only start again too early.
         poll(&mut fds, Some(&timeout)).is_ok_and(|ready| ready > 0)
     }
+}
+
+fn no_network(error: &std::io::Error) -> String {
+    text!("The machine has no network: {reason}.", reason = error)
 }
 
 #[cfg(test)]

@@ -8,11 +8,12 @@ use super::super::device::Device;
 use super::super::port::Port;
 use super::Optical;
 use crate::block::BlockDevice;
+use crate::text;
 
 /// The guest keeps the medium in the drive. It has been asked to give it up, as by the button
 /// on a drive's front.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("the guest keeps the tray locked")]
+#[error("{}", text!("the guest keeps the tray locked"))]
 pub struct MediumLocked;
 
 /// A handle on an optical drive. Changing the medium may wait for the block layer: not for its
