@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
-use vmm_core::sentence::sentence;
+use vmm_core::sentence::{ended, sentence};
 
 /// A sentence for a person, with what lies behind it for those who want to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,11 +51,8 @@ impl Error for Failure {}
 
 /// What a program says, with a capital letter and a full stop.
 pub(crate) fn as_sentence(text: &str) -> String {
-    let mut text = capitalised(text);
-    if !text.ends_with(['.', '!', '?', '”']) {
-        text.push('.');
-    }
-    text
+    let text = capitalised(text);
+    if text.ends_with(['.', '!', '?', '”', '。']) { text } else { ended(text) }
 }
 
 fn capitalised(text: &str) -> String {
@@ -80,5 +77,17 @@ mod tests {
         assert_eq!(failure.message, "Cannot open disk.qcow2: no such device.");
         assert_eq!(failure.details, "cannot open disk.qcow2\nno such device");
         assert!(!failure.cancelled);
+    }
+
+    #[test]
+    fn a_sentence_has_one_full_stop() {
+        for (text, expected) in [
+            ("it is full", "It is full."),
+            ("It is full.", "It is full."),
+            ("use “qemu-img check”", "Use “qemu-img check”"),
+            ("檔案系統已滿。", "檔案系統已滿。"),
+        ] {
+            assert_eq!(as_sentence(text), expected);
+        }
     }
 }
