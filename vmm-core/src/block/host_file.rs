@@ -15,6 +15,7 @@ use rustix::fs::FallocateFlags;
 
 use super::error::{ImageAction, ImageError};
 use super::lock::{self, Outcome};
+use crate::text;
 
 /// Most elements one `preadv` or `pwritev` takes (`IOV_MAX`, `linux/uio.h`: `UIO_MAXIOV`).
 pub(super) const MAX_VECTORS: usize = 1024;
@@ -197,7 +198,7 @@ impl HostFile {
         if !self.may_reach(end) {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidData,
-                "the image refers to places far beyond its end",
+                text!("the image refers to places far beyond its end"),
             ));
         }
         #[cfg(test)]
@@ -308,7 +309,7 @@ impl HostFile {
 
     /// Brings all that was written to stable storage.
     pub(super) fn sync(&self) -> io::Result<()> {
-        let lost = || io::Error::other("earlier writes did not reach the disk and are lost");
+        let lost = || io::Error::other(text!("earlier writes did not reach the disk and are lost"));
         if self.lost_writes.load(Ordering::Acquire) {
             return Err(lost());
         }

@@ -32,7 +32,7 @@ use super::host_file::MAX_VECTORS;
 use super::image::Image;
 use super::{Operation, Request};
 use crate::memory::GuestRam;
-use crate::thread;
+use crate::{text, thread};
 
 /// Most threads of one disk. The host's page cache serves a few requests at a time as fast as
 /// many; the rest queue here rather than in the kernel.
@@ -372,5 +372,5 @@ impl Queue {
 }
 
 fn broken() -> io::Error {
-    io::Error::other("the disk stopped because of a fault in this program")
+    io::Error::other(text!("the disk stopped because of a fault in this program"))
 }

@@ -72,7 +72,10 @@ pub enum Qcow2Error {
     ))]
     UnevenSize(u64),
     /// Something within the header that contradicts the format, to be translated.
-    #[error("{}", text!("its header is damaged ({what}); restore a copy", what = text::translated(.0)))]
+    #[error("{}", text!(
+        "its header is damaged ({what}); restore a copy",
+        what = text::translated(.0)
+    ))]
     Header(&'static str),
     /// A table that cannot be where or as large as the header says.
     #[error("{}", text!(

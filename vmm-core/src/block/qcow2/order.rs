@@ -27,6 +27,7 @@ use parking_lot::{Mutex, RwLock};
 
 use super::header::{Header, Tables, entry_offset};
 use crate::block::host_file::HostFile;
+use crate::text;
 
 /// What a metadata cluster outside the top-level tables is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,7 +125,7 @@ impl MetadataOrder {
             // Only a damaged image has the guest's data where its tables are.
             return Err(io::Error::new(
                 io::ErrorKind::InvalidData,
-                "the image's data overlaps its metadata",
+                text!("the image's data overlaps its metadata"),
             ));
         }
         match target {
@@ -279,7 +280,10 @@ impl Map {
         let u32_at = |at: usize| u32::from_be_bytes([0, 1, 2, 3].map(|i| data[at + i]));
         let u64_at = |at: usize| u64::from(u32_at(at)) << 32 | u64::from(u32_at(at + 4));
         if !Header::tables_are_sane(u64_at(40), u32_at(36), u64_at(48), u32_at(56)) {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "the new header is damaged"));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                text!("the new header is damaged"),
+            ));
         }
         self.header.l1_entries = u32_at(36);
         self.header.l1_offset = u64_at(40);
@@ -309,7 +313,10 @@ impl Map {
             .and_then(|index| self.refblocks.get(index))
             .filter(|offset| **offset != 0)
             .ok_or_else(|| {
-                io::Error::new(io::ErrorKind::InvalidData, "a cluster in use has no refcount")
+                io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    text!("a cluster in use has no refcount"),
+                )
             })?;
         Ok(Place::new(*block, cluster & ((1 << bits) - 1), self.header.refcount_order))
     }
