@@ -7,6 +7,7 @@ use gettextrs::gettext;
 use gtk::{gio, glib};
 use relm4::prelude::*;
 use vmm_core::machine::Command;
+use vmm_core::text;
 
 use super::screen::open_own_window;
 use super::{VmAction, WinAction, Window, WindowInput};
@@ -192,9 +193,8 @@ impl Window {
 
 /// Tells where a deleted machine's disks are.
 fn disks_are_in(name: &str, folder: PathBuf, root: &adw::ApplicationWindow) -> adw::Toast {
-    let text = gettext("“{name}” deleted; its disks are in {folder}")
-        .replace("{name}", name)
-        .replace("{folder}", &folder.display().to_string());
+    let text =
+        text!("“{name}” deleted; its disks are in {folder}", name, folder = folder.display());
     let toast = adw::Toast::builder()
         .title(glib::markup_escape_text(&text))
         .button_label(gettext("Show _Files"))

@@ -3,6 +3,7 @@
 use adw::prelude::*;
 use gettextrs::{gettext, ngettext};
 use vmm_core::definition::Firmware;
+use vmm_core::text;
 
 use super::component::WizardInput;
 use super::model::{Draft, Source};
@@ -146,9 +147,7 @@ fn from(draft: &Draft) -> String {
     let Some(chosen) = draft.chosen() else { return gettext("Nothing yet") };
     let file = source::name(&chosen.path);
     match draft.system() {
-        Some(system) => {
-            gettext("{system} ({file})").replace("{system}", &system.name).replace("{file}", &file)
-        }
+        Some(system) => text!("{system} ({file})", system = system.name, file),
         None => file,
     }
 }
