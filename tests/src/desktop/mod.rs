@@ -25,7 +25,7 @@ pub use accessible::{Accessible, Node, State};
 pub use app::{App, new_machine, new_machines, store};
 pub use full_screen::FullScreens;
 pub use names::unnamed;
-pub use session::Desktop;
+pub use session::{Desktop, connect};
 pub use watchdog::{Stall, Watchdog};
 pub use wizard::Wizard;
 pub use x11::X11;

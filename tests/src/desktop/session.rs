@@ -70,6 +70,12 @@ pub struct Desktop {
 }
 
 impl Desktop {
+    /// Where its session bus is.
+    #[must_use]
+    pub fn session_address(&self) -> &str {
+        &self.session_address
+    }
+
     /// A desktop for the test of this name, whose pictures go to a folder of this name.
     ///
     /// # Panics
@@ -239,7 +245,8 @@ fn accessibility_address(session_address: &str) -> String {
 ///
 /// # Panics
 /// When there is none.
-pub(super) fn connect(address: &str) -> DBusConnection {
+#[must_use]
+pub fn connect(address: &str) -> DBusConnection {
     let flags =
         DBusConnectionFlags::AUTHENTICATION_CLIENT | DBusConnectionFlags::MESSAGE_BUS_CONNECTION;
     DBusConnection::for_address_sync(address, flags, None, None::<&gio::Cancellable>)

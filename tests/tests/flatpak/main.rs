@@ -3,19 +3,24 @@
 //! Flatpak, and is started by `make flatpak-test`.
 
 mod outside;
+mod portal;
 
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use berth_tests::desktop::{App, Desktop, Wizard, patience, wait};
+use berth_tests::desktop::{App, Desktop, Wizard, connect, patience, wait};
 use berth_tests::image;
 use gio::glib;
 
 use self::outside::{Service, files, outside, run};
+use self::portal::Portal;
 
 const ID: &str = "io.github.berth_vm.Berth";
+
+/// Of what is inhibited (XDG Desktop Portal, “Inhibit”).
+const SUSPEND: u32 = 4;
 
 /// How long the firmware and GRUB may take, also where `/dev/kvm` is an emulator.
 const BOOT: Duration = Duration::from_secs(400);
@@ -87,18 +92,53 @@ impl Session {
     /// What the desktop does when somebody opens `file` with Berth: the `Exec` line of the desktop
     /// file that was installed (Desktop Entry Specification 1.5).
     fn open(&self, file: &Path) -> Command {
-        let entry = format!("exports/share/applications/{ID}.desktop");
+        let name = file.to_str().expect("text");
+        self.exported(&format!("applications/{ID}.desktop"), "Desktop Entry", name)
+    }
+
+    /// What the session's bus does when somebody calls Berth and it is not there (D-Bus
+    /// Specification, “Message Bus Starting Services”).
+    fn service(&self) -> Command {
+        self.exported(&format!("dbus-1/services/{ID}.service"), "D-BUS Service", "")
+    }
+
+    /// The `Exec` line of a file that was installed for the desktop, for `file`.
+    fn exported(&self, path: &str, group: &str, file: &str) -> Command {
+        let path = self.installation().join("exports/share").join(path);
         let keys = glib::KeyFile::new();
-        keys.load_from_file(self.installation().join(entry), glib::KeyFileFlags::NONE)
-            .expect("a desktop file");
-        let line = keys.string("Desktop Entry", "Exec").expect("a command line");
+        keys.load_from_file(&path, glib::KeyFileFlags::NONE)
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let line = keys.string(group, "Exec").expect("a command line");
         let words = glib::shell_parse_argv(line.as_str()).expect("a command line");
         let words = words.iter().map(|word| word.to_str().expect("text"));
-        let name = file.to_str().expect("text");
-        let mut words = words.map(|word| if word == "%f" { name } else { word });
+        let mut words = words.map(|word| if word == "%f" { file } else { word });
         let mut command = self.command(words.next().expect("a program"));
         command.args(words);
         command
+    }
+
+    /// Asks Berth for its window over D-Bus, as a desktop does, as soon as it is there.
+    fn activate(&self) -> std::thread::JoinHandle<()> {
+        let address = self.desktop.session_address().to_owned();
+        std::thread::spawn(move || {
+            let bus = connect(&address);
+            let platform_data = glib::VariantDict::new(None).end();
+            let call = || {
+                bus.call_sync(
+                    Some(ID),
+                    &format!("/{}", ID.replace('.', "/")),
+                    "org.freedesktop.Application",
+                    "Activate",
+                    Some(&glib::Variant::tuple_from_iter([&platform_data])),
+                    None,
+                    gio::DBusCallFlags::NO_AUTO_START,
+                    -1,
+                    None::<&gio::Cancellable>,
+                )
+                .ok()
+            };
+            wait(patience(), call).expect("Berth answers over D-Bus");
+        })
     }
 }
 
@@ -118,7 +158,7 @@ fn installs_boots_a_machine_and_leaves_only_its_data() {
 
     session.passt_starts();
 
-    let portals = session.portals();
+    let (portals, portal) = (session.portals(), Portal::start(&session.desktop));
     let mut mounted = session.command("test");
     mounted.arg("-d").arg(runtime().join("doc/by-app"));
     let mounted =
@@ -147,12 +187,34 @@ fn installs_boots_a_machine_and_leaves_only_its_data() {
     app.find("list item", "[^,]*, Running");
     app.until_within(BOOT, "GRUB's menu", || app.screen().contains("*BERTH GRUB ready"));
     app.milestone("menu");
+    let inhibited = portal.asked("Inhibit");
+    let flags: u32 = inhibited.child_value(1).get().expect("flags");
+    assert_eq!(flags & SUSPEND, SUSPEND, "the computer may fall asleep under a machine");
+
+    // Without a window, and back.
+    app.press("button", "Close");
+    app.find("alert dialog", "Keep Running in the Background.");
+    app.press("button", "Keep Running");
+    app.until("the window is hidden", || session.desktop.x11().windows() == 0);
+    let options = glib::VariantDict::new(Some(&portal.asked("RequestBackground").child_value(1)));
+    assert_eq!(options.lookup::<String>("reason"), Ok(Some("A machine is running.".into())));
+    session.activate().join().expect("it is shown");
+    app.find("list item", "[^,]*, Running");
+    app.milestone("back");
+
     app.press("toggle button", "Machine Menu");
     app.press("menu item", "Force Off…");
     app.press("button", "Force Off");
     app.find("list item", "[^,]*, Off");
     app.quit();
-    drop(portals);
+
+    let shown = session.activate();
+    let app = App::run_out_of_sight(&session.desktop, outside(&session.service()));
+    shown.join().expect("it is shown");
+    app.find("list item", "[^,]*, Off");
+    app.milestone("started-over-d-bus");
+    app.quit();
+    drop((portals, portal));
 
     session.flatpak(&["uninstall", "--user", "--noninteractive", ID]);
     // Flatpak leaves folders without files.
