@@ -338,6 +338,21 @@ impl<'d> App<'d> {
         self.check_names();
     }
 
+    /// Keeps a picture of the window alone as NAME.png, for those who read about Berth: see
+    /// `tests/lab/pictures`.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn portrait(&self, name: &str) {
+        let (x, y, width, height) =
+            self.find("window", ".*").extents().expect("the window has a place");
+        // Its shadow may reach beyond the screen.
+        let number = |number: i32| u32::try_from(number.max(0)).unwrap_or_default();
+        let all = self.desktop.x11().picture();
+        let picture = all.part(number(x), number(y), number(width), number(height));
+        picture.write(&self.desktop.out().join(name).with_extension("png"));
+    }
+
     /// Checks that every control in sight has a name.
     ///
     /// # Panics

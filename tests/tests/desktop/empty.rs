@@ -12,6 +12,18 @@ fn the_greeting_offers_a_new_machine() {
     app.find("label", "No Virtual Machines Yet");
     assert!(app.find("button", "New Virtual Machine…").is(State::Sensitive));
     app.milestone("greeting");
+    app.press("button", "New Virtual Machine…");
+    app.press("list item", "Download an Operating System…");
+    let system = app.find("list item", "Debian 13");
+    // The page slides in.
+    let mut place = None;
+    app.until("the list stands", || {
+        let now = system.extents().ok();
+        std::mem::replace(&mut place, now) == now
+    });
+    app.portrait("download");
+    app.press("button", "Cancel");
+    app.gone("dialog", "New Virtual Machine");
     app.was_responsive();
     app.quit();
 }

@@ -56,6 +56,7 @@ fn from_its_disk_to_the_next_start_of_berth() {
     app.show_page("Resources");
     app.until_within(COMMAND, "work", || processor(&app).is_some_and(|share| share > 20.0));
     app.milestone("working");
+    app.portrait("resources");
     app.show_page("Console");
     app.tab_to("Serial console");
     app.key("ctrl+c");

@@ -39,6 +39,7 @@ fn an_iso_image_with_all_defaults_boots_to_its_menu() {
     app.type_to_guest("Down");
     app.until("the bar moves", || app.display_picture().difference(&menu) > BAR);
     app.milestone("second-entry");
+    app.portrait("display");
     app.key("Up");
     app.until("the bar moves back", || app.display_picture().difference(&menu) < BAR / 3.0);
 }
