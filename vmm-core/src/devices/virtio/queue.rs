@@ -43,7 +43,7 @@ impl QueueState {
 
 /// Chains served before the driver is told of those that are completed: an interrupt costs more than
 /// most of what is done for a chain.
-const SERVED_TOGETHER: u32 = 8;
+const SERVED_TOGETHER: u32 = 16;
 
 struct Ring {
     queue: Queue,
