@@ -1,7 +1,5 @@
 //! The systems that are offered.
 
-use std::env;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -9,7 +7,9 @@ use toml_edit::de::from_str;
 
 use super::checksum::{Checksum, is_plain};
 use super::client::Address;
+use super::data;
 use super::error::DownloadError;
+use super::keys::Key;
 use crate::units::Bytes;
 
 /// The list that Berth brings.
@@ -18,8 +18,6 @@ const OWN: &str = include_str!("../../../resources/operating-systems.toml");
 const FILE: &str = "berth/operating-systems.toml";
 /// The largest list that is read.
 const MAX_FILE: u64 = 1 << 20;
-/// Data folders when the environment names none (XDG Base Directory Specification 0.8).
-const DATA_FOLDERS: &str = "/usr/local/share:/usr/share";
 
 /// What an image is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -53,6 +51,12 @@ pub struct System {
     /// The checksum, if there is no list of them.
     #[serde(default)]
     pub(super) checksum: Option<Checksum>,
+    /// The key with which the list of checksums is signed.
+    #[serde(default)]
+    pub(super) key: Option<Key>,
+    /// The signature of that list, if it is not inside: its address.
+    #[serde(default)]
+    pub(super) signature: Option<String>,
 }
 
 /// Where an image's checksum is from.
@@ -73,9 +77,14 @@ impl System {
                 if !(address.is_encrypted() || address.is_local()) {
                     return Err(DownloadError::Address(list.clone()));
                 }
+                self.signature.as_deref().map(Address::parse).transpose()?;
+                // Whoever asks for a signature must not be left without a check.
+                if self.signature.is_some() && self.key.is_none() {
+                    return Err(DownloadError::NoKey(self.name.clone()));
+                }
                 Ok(Origin::List(address, &self.image))
             }
-            (None, Some(checksum)) => {
+            (None, Some(checksum)) if self.key.is_none() && self.signature.is_none() => {
                 let address = Address::parse(&self.image)?;
                 let name = self.image.rsplit('/').next().filter(|name| is_plain(name));
                 let name = name.ok_or_else(|| DownloadError::Address(self.image.clone()))?;
@@ -83,6 +92,13 @@ impl System {
             }
             _ => Err(DownloadError::Address(self.image.clone())),
         }
+    }
+
+    /// Gets ready for being offered, with its key from the data folders `folders` or Berth's own.
+    fn prepare(&mut self, folders: &[PathBuf]) -> Result<(), DownloadError> {
+        self.origin()?;
+        let missing = self.key.as_mut().is_some_and(|key| !key.load(folders));
+        if missing { Err(DownloadError::NoKey(self.name.clone())) } else { Ok(()) }
     }
 }
 
@@ -97,28 +113,20 @@ struct List {
 /// of the data folders, of which the more important one replaces systems of the same name. What cannot
 /// be read says nothing, but a warning.
 pub fn systems() -> Vec<System> {
+    let folders = data::folders();
     let mut systems = Vec::new();
-    add(&mut systems, OWN, Path::new("operating-systems.toml"));
-    for folder in data_folders() {
+    add(&mut systems, OWN, Path::new("operating-systems.toml"), &folders);
+    for folder in &folders {
         let path = folder.join(FILE);
-        let Ok(found) = fs::metadata(&path) else { continue };
-        // Opening what is no file, a pipe for one, could last for ever.
-        if !found.is_file() || found.len() > MAX_FILE {
-            tracing::warn!(path = %path.display(), "not a list of systems");
-            continue;
-        }
-        match fs::read_to_string(&path) {
-            Ok(text) => add(&mut systems, &text, &path),
-            Err(error) => {
-                tracing::warn!(path = %path.display(), %error, "cannot read a list of systems")
-            }
+        if let Some(text) = data::read(&path, MAX_FILE) {
+            add(&mut systems, &String::from_utf8_lossy(&text), &path, &folders);
         }
     }
     systems
 }
 
 /// Puts the systems in a list before the others, in place of those they share their name with.
-fn add(systems: &mut Vec<System>, text: &str, path: &Path) {
+fn add(systems: &mut Vec<System>, text: &str, path: &Path, folders: &[PathBuf]) {
     let list = match from_str::<List>(text) {
         Ok(list) => list.system,
         Err(error) => {
@@ -127,30 +135,15 @@ fn add(systems: &mut Vec<System>, text: &str, path: &Path) {
         }
     };
     let mut usable: Vec<System> = Vec::new();
-    for system in list {
-        match system.origin() {
-            Ok(_) if usable.iter().all(|other| other.name != system.name) => usable.push(system),
-            Ok(_) => tracing::warn!(path = %path.display(), name = system.name, "listed twice"),
+    for mut system in list {
+        match system.prepare(folders) {
+            Ok(()) if usable.iter().all(|other| other.name != system.name) => usable.push(system),
+            Ok(()) => tracing::warn!(path = %path.display(), name = system.name, "listed twice"),
             Err(error) => tracing::warn!(path = %path.display(), %error, "cannot offer a system"),
         }
     }
     systems.retain(|system| usable.iter().all(|other| other.name != system.name));
     systems.splice(0..0, usable);
-}
-
-/// The data folders, the most important one last.
-fn data_folders() -> Vec<PathBuf> {
-    let variable = |name| env::var_os(name).filter(|value| !value.is_empty());
-    let data = variable("XDG_DATA_DIRS").unwrap_or_else(|| DATA_FOLDERS.into());
-    let mut folders: Vec<PathBuf> = env::split_paths(&data).collect();
-    folders.reverse();
-    folders.extend(
-        variable("XDG_DATA_HOME")
-            .map(PathBuf::from)
-            .or_else(|| variable("HOME").map(|home| PathBuf::from(home).join(".local/share"))),
-    );
-    folders.retain(|folder| folder.is_absolute());
-    folders
 }
 
 #[cfg(test)]
@@ -159,7 +152,7 @@ mod tests {
 
     fn read(texts: &[&str]) -> Vec<System> {
         let mut systems = Vec::new();
-        texts.iter().for_each(|text| add(&mut systems, text, Path::new("test")));
+        texts.iter().for_each(|text| add(&mut systems, text, Path::new("test"), &[]));
         systems
     }
 
@@ -174,6 +167,8 @@ mod tests {
             };
             assert!(address.is_encrypted() && !address.is_local(), "{}", system.name);
             assert!(system.size >= Bytes::mib(50), "{}", system.name);
+            let signature = system.signature.iter().map(|address| Address::parse(address).unwrap());
+            assert!(signature.into_iter().all(|address| address.is_encrypted()), "{}", system.name);
         }
     }
 
@@ -195,6 +190,9 @@ mod tests {
     #[test]
     fn what_nothing_protects_is_not_offered() {
         let sum = "a".repeat(64);
+        let listed = |signed: &str| {
+            format!("checksums = \"https://example.org/SUMS\"\nimage = \"a.iso\"\n{signed}")
+        };
         for (origin, offered) in [
             ("checksums = \"https://example.org/SUMS\"\nimage = \"a.iso\"".to_owned(), true),
             ("checksums = \"http://127.0.0.1:8000/SUMS\"\nimage = \"a.iso\"".to_owned(), true),
@@ -203,7 +201,19 @@ mod tests {
             ("checksums = \"http://example.org/SUMS\"\nimage = \"a.iso\"".to_owned(), false),
             ("checksums = \"ftp://example.org/SUMS\"\nimage = \"a.iso\"".to_owned(), false),
             ("checksums = \"https://example.org/SUMS\"\nimage = \"../a.iso\"".to_owned(), false),
+            (listed("key = \"debian.asc\""), true),
+            (listed("key = \"debian.asc\"\nsignature = \"https://example.org/SUMS.sign\""), true),
+            (listed("key = \"debian.asc\"\nsignature = \"SUMS.sign\""), false),
+            (listed("key = \"nobody.asc\""), false),
+            (listed("key = \"../keys/debian.asc\""), false),
+            (listed("signature = \"https://example.org/SUMS.sign\""), false),
             ("image = \"https://example.org/a.iso\"".to_owned(), false),
+            (
+                format!(
+                    "image = \"https://example.org/a.iso\"\nchecksum = \"{sum}\"\nkey = \"debian.asc\""
+                ),
+                false,
+            ),
             (format!("image = \"https://example.org/\"\nchecksum = \"{sum}\""), false),
             (format!("image = \"https://example.org/a.iso?b\"\nchecksum = \"{sum}\""), false),
             (format!("image = \"nonsense\"\nchecksum = \"{sum}\""), false),
@@ -213,5 +223,26 @@ mod tests {
             );
             assert_eq!(read(&[&text]).len() == 1, offered, "{origin}");
         }
+    }
+
+    #[test]
+    fn a_key_in_a_data_folder_replaces_berths_own() {
+        let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+        let paths = folders.each_ref().map(|folder| folder.path().to_path_buf());
+        let mut key = Key::from("debian.asc".to_owned());
+        assert!(key.load(&paths));
+        let own = key.certificate().to_vec();
+        for (path, text) in paths.iter().zip(["less important", "more important"]) {
+            std::fs::create_dir_all(path.join("berth/keys")).unwrap();
+            std::fs::write(path.join("berth/keys/debian.asc"), text).unwrap();
+            assert!(key.load(&paths));
+            assert_eq!(key.certificate(), text.as_bytes());
+        }
+        // What is too large is none.
+        for path in &paths {
+            std::fs::write(path.join("berth/keys/debian.asc"), vec![b'a'; 300 << 10]).unwrap();
+        }
+        assert!(key.load(&paths));
+        assert_eq!(key.certificate(), own);
     }
 }

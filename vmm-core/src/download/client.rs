@@ -11,8 +11,6 @@ use ureq::{Agent, Body};
 
 use super::error::DownloadError;
 
-/// The longest list of checksums that is read, in bytes.
-const MAX_LIST: u64 = 1 << 20;
 /// The most addresses that one may lead through.
 const MAX_REDIRECTS: u32 = 10;
 
@@ -125,16 +123,15 @@ impl Client {
         request.call().map_err(|error| asking(address, error))
     }
 
-    /// The text at `address`.
-    pub(super) fn text(&self, address: &Address) -> Result<String, DownloadError> {
+    /// What there is at `address`, at most `limit` bytes.
+    pub(super) fn read(&self, address: &Address, limit: u64) -> Result<Vec<u8>, DownloadError> {
         let mut response = self.get(address, None)?;
         if response.status().as_u16() != 200 {
             let status = response.status().as_u16();
             return Err(DownloadError::Status { address: address.text(), status });
         }
-        let body = response.body_mut().with_config().limit(MAX_LIST).read_to_vec();
-        let body = body.map_err(|error| reading(address, error.into_io()))?;
-        Ok(String::from_utf8_lossy(&body).into_owned())
+        let body = response.body_mut().with_config().limit(limit).read_to_vec();
+        body.map_err(|error| reading(address, error.into_io()))
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use super::signature::SignatureError;
 use crate::text;
 use crate::units::Bytes;
 
@@ -83,6 +84,22 @@ pub enum DownloadError {
         /// The pattern.
         image: String,
     },
+    /// The list of checksums is not its publisher's. Nothing of the image was downloaded.
+    #[error(
+        "the list of checksums of “{system}” is not signed by its publisher, and may have been tampered with; try again later or from another network"
+    )]
+    Unsigned {
+        /// The system's name.
+        system: String,
+        /// Why it counts as not signed.
+        #[source]
+        source: SignatureError,
+    },
+    /// A system that is to be signed with a key that is not there.
+    #[error(
+        "“{0}” has no publisher's key; put it into the folder “keys” beside the list of systems"
+    )]
+    NoKey(String),
     /// More than any system needs.
     #[error("{}", text!(
         "“{address}” is larger than {limit}, which no system is; it was not downloaded",

@@ -15,11 +15,14 @@ use super::checksum::{self, Checksum, Sum};
 use super::client::{Address, Client, Patience, reading};
 use super::error::DownloadError;
 use super::part::{Note, Part};
+use super::signature::{self, MAX_SIGNATURE, SignatureError};
 use crate::block::create::free_space;
 use crate::units::Bytes;
 
 /// Larger images are refused: the disk of whoever asks for one must not be filled by a server's whim.
 const MAX_IMAGE: Bytes = Bytes::gib(32);
+/// The longest list of checksums that is read, in bytes.
+const MAX_LIST: u64 = 1 << 20;
 /// How often progress is told.
 const REPORT_EVERY: Duration = Duration::from_millis(100);
 /// How much is read and written at once.
@@ -161,13 +164,40 @@ impl Download<'_> {
                 Ok(Image { address, name: name.to_owned(), checksum: checksum.clone() })
             }
             Origin::List(address, pattern) => {
-                let list = self.client.text(&address)?;
+                let list = self.list(&address)?;
                 let (name, checksum) = checksum::find(&list, pattern).ok_or_else(|| {
                     DownloadError::NotListed { address: address.text(), image: pattern.to_owned() }
                 })?;
                 Ok(Image { address: address.beside(&name)?, name, checksum })
             }
         }
+    }
+
+    /// The list of checksums, of which nothing is left that its publisher should have signed and has not.
+    fn list(&self, address: &Address) -> Result<String, DownloadError> {
+        let mut list = self.client.read(address, MAX_LIST)?;
+        if let Some(key) = &self.system.key {
+            let signature = self.signature()?;
+            let signed = signature::verify(&list, signature.as_deref(), key.certificate());
+            list = signed.map_err(|reason| self.unsigned(reason))?;
+        }
+        Ok(String::from_utf8_lossy(&list).into_owned())
+    }
+
+    /// The signature of the list of checksums, if it is not inside.
+    fn signature(&self) -> Result<Option<Vec<u8>>, DownloadError> {
+        let Some(address) = &self.system.signature else { return Ok(None) };
+        match self.client.read(&Address::parse(address)?, MAX_SIGNATURE) {
+            // So it would be if somebody had taken it away.
+            Err(DownloadError::Status { status: 404, .. }) => {
+                Err(self.unsigned(SignatureError::Missing))
+            }
+            signature => signature.map(Some),
+        }
+    }
+
+    fn unsigned(&self, reason: SignatureError) -> DownloadError {
+        DownloadError::Unsigned { system: self.system.name.clone(), source: reason }
     }
 
     /// Whether `file` is the image already.

@@ -1,6 +1,9 @@
 //! Downloads from a server on this computer that behaves, and from such that do not.
 
 mod server;
+mod signature;
+mod signed;
+mod signer;
 
 use std::fs;
 use std::io::Write;
@@ -56,6 +59,8 @@ fn system(checksums: String, image: &str) -> System {
         checksums: Some(checksums),
         image: image.into(),
         checksum: None,
+        key: None,
+        signature: None,
     }
 }
 
