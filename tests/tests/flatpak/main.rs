@@ -6,6 +6,7 @@ mod outside;
 mod portal;
 
 use std::env;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -18,6 +19,9 @@ use self::outside::{Service, files, outside, run};
 use self::portal::Portal;
 
 const ID: &str = "io.github.berth_vm.Berth";
+
+/// More than 32 bits count.
+const LARGE: u64 = 5 << 30;
 
 /// Of what is inhibited (XDG Desktop Portal, “Inhibit”).
 const SUSPEND: u32 = 4;
@@ -167,6 +171,9 @@ fn installs_boots_a_machine_and_leaves_only_its_data() {
     // Where no permission of Berth's reaches.
     let medium = session.desktop.home().join("medium.iso");
     std::fs::copy(image("grub.iso"), &medium).expect("a copy of the medium");
+    // The portal's file system has to take large files, too.
+    let file = File::options().write(true).open(&medium).expect("the copy");
+    file.set_len(LARGE).expect("a file with a hole");
 
     let app = App::run_out_of_sight(&session.desktop, outside(&session.open(&medium)));
     let wizard = Wizard::shown(&app);

@@ -85,9 +85,11 @@ pub enum DownloadError {
         image: String,
     },
     /// The list of checksums is not its publisher's. Nothing of the image was downloaded.
-    #[error(
-        "the list of checksums of “{system}” is not signed by its publisher, and may have been tampered with; try again later or from another network"
-    )]
+    #[error("{}", text!(
+        "the list of checksums of “{system}” is not signed by its publisher, and may have been \
+         tampered with; try again later or from another network",
+        system
+    ))]
     Unsigned {
         /// The system's name.
         system: String,
@@ -96,9 +98,11 @@ pub enum DownloadError {
         source: SignatureError,
     },
     /// A system that is to be signed with a key that is not there.
-    #[error(
-        "“{0}” has no publisher's key; put it into the folder “keys” beside the list of systems"
-    )]
+    #[error("{}", text!(
+        "“{system}” has no publisher's key; put it into the folder “keys” beside the list of \
+         systems",
+        system = .0
+    ))]
     NoKey(String),
     /// More than any system needs.
     #[error("{}", text!(

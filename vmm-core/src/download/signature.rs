@@ -11,6 +11,8 @@ use pgp::packet::{Signature, SignatureType};
 use pgp::types::{Duration, KeyDetails, Tag, Timestamp};
 use thiserror::Error;
 
+use crate::text;
+
 /// The longest signature that is read, in bytes.
 pub(super) const MAX_SIGNATURE: u64 = 64 << 10;
 /// The largest certificate that is read, in bytes.
@@ -25,28 +27,28 @@ const BEGIN_SIGNATURE: &str = "-----BEGIN PGP SIGNATURE-----";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Error)]
 pub enum SignatureError {
     /// There is none.
-    #[error("it has no signature")]
+    #[error("{}", text!("it has no signature"))]
     Missing,
     /// There is something that is none.
-    #[error("its signature is damaged")]
+    #[error("{}", text!("its signature is damaged"))]
     Malformed,
     /// By another key, or of another list.
-    #[error("its signature is not by the publisher's key")]
+    #[error("{}", text!("its signature is not by the publisher's key"))]
     Invalid,
     /// By a hash that can be forged, or past its own time.
-    #[error("its signature is too weak or too old")]
+    #[error("{}", text!("its signature is too weak or too old"))]
     Outdated,
     /// The key is for other things, such as encryption.
-    #[error("the publisher's key is not one for signatures")]
+    #[error("{}", text!("the publisher's key is not one for signatures"))]
     Purpose,
     /// No certificate, or one that vouches for no key.
-    #[error("the publisher's key cannot be used; a newer Berth may have another")]
+    #[error("{}", text!("the publisher's key cannot be used; a newer Berth may have another"))]
     Certificate,
     /// The key was no longer, or not yet, in use when it signed.
-    #[error("the publisher's key had expired by then; a newer Berth may have a newer key")]
+    #[error("{}", text!("the publisher's key had expired by then; a newer Berth may have a newer key"))]
     Expired,
     /// The publisher has withdrawn the key.
-    #[error("the publisher's key is withdrawn; a newer Berth may have a newer key")]
+    #[error("{}", text!("the publisher's key is withdrawn; a newer Berth may have a newer key"))]
     Revoked,
 }
 
