@@ -99,8 +99,7 @@ pub enum DownloadError {
     },
     /// A system that is to be signed with a key that is not there.
     #[error("{}", text!(
-        "“{system}” has no publisher's key; put it into the folder “keys” beside the list of \
-         systems",
+        "“{system}” has no publisher's key; put it into the folder “keys” beside the list of systems",
         system = .0
     ))]
     NoKey(String),

@@ -27,16 +27,16 @@ const BEGIN_SIGNATURE: &str = "-----BEGIN PGP SIGNATURE-----";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Error)]
 pub enum SignatureError {
     /// There is none.
-    #[error("{}", text!("it has no signature"))]
+    #[error("{}", text!("the list has no signature"))]
     Missing,
     /// There is something that is none.
-    #[error("{}", text!("its signature is damaged"))]
+    #[error("{}", text!("the list's signature is damaged"))]
     Malformed,
     /// By another key, or of another list.
-    #[error("{}", text!("its signature is not by the publisher's key"))]
+    #[error("{}", text!("the list's signature is not by the publisher's key"))]
     Invalid,
     /// By a hash that can be forged, or past its own time.
-    #[error("{}", text!("its signature is too weak or too old"))]
+    #[error("{}", text!("the list's signature is too weak or too old"))]
     Outdated,
     /// The key is for other things, such as encryption.
     #[error("{}", text!("the publisher's key is not one for signatures"))]
@@ -45,7 +45,9 @@ pub enum SignatureError {
     #[error("{}", text!("the publisher's key cannot be used; a newer Berth may have another"))]
     Certificate,
     /// The key was no longer, or not yet, in use when it signed.
-    #[error("{}", text!("the publisher's key had expired by then; a newer Berth may have a newer key"))]
+    #[error("{}", text!(
+        "the publisher's key had expired by then; a newer Berth may have a newer key"
+    ))]
     Expired,
     /// The publisher has withdrawn the key.
     #[error("{}", text!("the publisher's key is withdrawn; a newer Berth may have a newer key"))]
