@@ -230,8 +230,13 @@ impl Engine {
         for request in parked.into_iter().rev() {
             queue.waiting.push_front(request);
         }
-        // Whoever faulted has started a thread, and threads stay.
+        // Whoever brought what is parked may have run it, so that there is no thread yet.
+        let first = queue.threads == 0 && !queue.waiting.is_empty();
+        queue.threads += usize::from(first);
         drop(queue);
+        if first {
+            self.shared.start_thread();
+        }
         self.shared.work.notify_all();
     }
 }

@@ -114,6 +114,23 @@ fn a_full_disk_holds_writes_until_there_is_space() {
     }
 }
 
+/// Where nobody but the guest's own thread has run requests yet.
+#[test]
+fn what_was_held_up_where_it_came_from_goes_on() {
+    let rig = Rig::new(Format::Raw);
+    rig.fail_writes(|_, _| Some(libc::ENOSPC));
+    let (sender, ended) = mpsc::channel();
+    let done = Box::new(move |result| sender.send(result).unwrap_or(()));
+    let segments = vec![Segment { address: GuestAddress(0), len: 512 }];
+    rig.engine.pretend_to_wait(false);
+    rig.engine.run_or_submit(Request { operation: Operation::Write, offset: 0, segments, done });
+    assert_eq!(fault(&rig).kind, FaultKind::NoSpace);
+    assert!(ended.try_recv().is_err());
+    *rig.file().probe.fail_writes.lock() = None;
+    rig.engine.retry();
+    ended.recv_timeout(Duration::from_secs(20)).expect("it is run again").unwrap();
+}
+
 /// Whatever single write of the driver fails, trying again leaves a whole image with all data.
 #[test]
 fn each_metadata_write_may_fail_once() {
