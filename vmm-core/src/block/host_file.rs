@@ -334,10 +334,13 @@ impl HostFile {
         }
     }
 
-    /// Takes note of a write that the kernel has made otherwise, up to `end`, or tried to.
-    pub(super) fn wrote(&self, end: u64) {
+    /// Takes note of a write through [`Self::descriptor`], of which `len` bytes were made.
+    pub(super) fn wrote(&self, offset: u64, len: u64) {
         self.changes.fetch_add(1, Ordering::AcqRel);
-        self.len.fetch_max(end, Ordering::AcqRel);
+        if len > 0 {
+            // What has failed may lie beyond the end.
+            self.len.fetch_max(offset.saturating_add(len), Ordering::AcqRel);
+        }
     }
 
     /// Makes a change and counts it; one that fails may have been made in part.

@@ -6,8 +6,8 @@ use crate::devices::i8042::{I8042, KeyCode};
 use crate::devices::virtio::VirtioPci;
 use crate::devices::virtio::input::Keyboard;
 
-/// The PS/2 keyboard, which every guest knows, and the virtio one, which costs fewer exits: each
-/// key goes down on the latter while the guest has a driver for it.
+/// The PS/2 keyboard, which every guest knows, and the virtio one, which hands over events rather
+/// than bytes at a port: each key goes down on the latter while the guest has a driver for it.
 pub(super) struct Keyboards {
     pub(super) ps2: Arc<I8042>,
     pub(super) virtio: Arc<VirtioPci<Keyboard>>,

@@ -110,8 +110,8 @@ impl Engine {
         self.shared.submit(request);
     }
 
-    /// Starts a request, for a thread that has nothing else to do: if it is short and such
-    /// requests do not wait for anything at present, it runs here.
+    /// Starts a request, for a thread that has nothing else to do: it runs here if it is short and
+    /// such requests do not wait for anything at present, and in the kernel while they do.
     pub(super) fn run_or_submit(&self, request: Request) {
         if !matches!(request.operation, Operation::Read | Operation::Write) {
             return self.submit(request);
@@ -346,7 +346,7 @@ impl Shared {
         let Transfer { request, place, memory } = transfer;
         let whole = moved.as_ref().is_ok_and(|moved| *moved == memory.len());
         if request.operation == Operation::Write {
-            self.image.file().wrote(place.offset + moved.unwrap_or(0));
+            self.image.file().wrote(place.offset, moved.unwrap_or(0));
         }
         // Before others hear of it, who may wait for this.
         drop(place);

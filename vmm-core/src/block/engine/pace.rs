@@ -30,6 +30,7 @@ impl Pace {
         result
     }
 
+    /// Has the next request taken for one that waits, or all for ones that do not.
     #[cfg(test)]
     pub(super) fn pretend(&self, waiting: bool) {
         self.left.store(waiting.into(), Relaxed);

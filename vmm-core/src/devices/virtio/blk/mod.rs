@@ -1,7 +1,8 @@
 //! Disk (VIRTIO 1.2 §5.2): the driver's requests become those of [`crate::block`].
 //!
-//! One worker takes the requests from all queues and runs short ones itself, as long as they need not
-//! wait; other data moves on the image's own threads. Whoever runs a request completes it. `config` is what the driver reads of the device, `request` the way of a request.
+//! One worker takes the requests from all queues. The image settles where each is run: there, on
+//! the image's own threads, or in the kernel; whoever runs a request completes it. `config` is what
+//! the driver reads of the device, `request` the way of a request.
 
 mod config;
 mod request;
