@@ -79,8 +79,8 @@ fn literal_start(pattern: &str) -> &str {
     }
     let end = start.find(|c| "\\^$.|?*+()[]{}".contains(c)).unwrap_or(start.len());
     let (fixed, rest) = start.split_at(end);
-    // The last character may be missing from the text.
-    if rest.starts_with(['?', '*', '{']) {
+    // The last character may be missing from the text; also by `+`, which others may follow.
+    if rest.starts_with(['?', '*', '+', '{']) {
         let last = fixed.char_indices().next_back().map_or(0, |(index, _)| index);
         return &fixed[..last];
     }
@@ -119,7 +119,8 @@ mod tests {
             ("a*", ""),
             ("é{2}", ""),
             ("a|b", ""),
-            ("ab+", "ab"),
+            ("ab+", "a"),
+            ("a+??", ""),
             ("x(a\\)|b", ""),
             ("plain", "plain"),
             ("", ""),
