@@ -15,7 +15,7 @@ use thiserror::Error;
 use vmm_core::display::Display;
 use vmm_core::machine::{
     Command, Event, Machine, PauseReason, SerialInput, SerialOutput, SerialPort, SerialStart,
-    State, StopReason,
+    State, StopReason, Watch,
 };
 
 use crate::report::{self, Outcome};
@@ -182,6 +182,8 @@ impl Session {
     }
 
     fn drive(&mut self) -> Result<Outcome, SessionError> {
+        // There are no charts here.
+        self.send(Command::Watch(Watch::Not));
         self.send(Command::Start);
         loop {
             let now = Instant::now();
@@ -267,6 +269,7 @@ impl Session {
                     let text = fault.trim_end_matches('.');
                     report::message(&format!("paused: {text}; trying again until it works"));
                     self.fault = Some(fault);
+                    self.send(Command::Watch(Watch::Loosely));
                 }
                 self.retry_at = Some(Instant::now() + RETRY);
             }
@@ -283,6 +286,7 @@ impl Session {
                 // A second of running since the retry: it worked.
                 if self.retry_at.is_none() && self.fault.take().is_some() {
                     report::message("the disk works again, the machine runs on");
+                    self.send(Command::Watch(Watch::Not));
                 }
             }
         }

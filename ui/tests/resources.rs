@@ -136,6 +136,7 @@ async fn nothing_is_drawn_and_nobody_asked_while_hidden() {
     let before = drawn();
     guest.second();
     wait(|| drawn() > before).await;
+    assert!(guest.history.is_watched(), "a chart of its memory is seen");
 
     stack.set_visible_child_name("overview");
     wait(|| overview.host().borrow().len() >= 2).await;
@@ -147,6 +148,7 @@ async fn nothing_is_drawn_and_nobody_asked_while_hidden() {
         pause(700).await;
     }
     assert_eq!(drawn(), before, "charts were drawn while hidden");
+    assert!(!guest.history.is_watched(), "its memory was asked for while hidden");
     assert_eq!(overview.host().borrow().len(), asked, "the host was asked while hidden");
 
     stack.set_visible_child_name("charts");

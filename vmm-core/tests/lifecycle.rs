@@ -15,7 +15,7 @@ use async_channel::Receiver;
 use vmm_core::block::Format;
 use vmm_core::machine::{
     Boot, Command, DiskBus, DriveConfig, Event, Machine, MachineConfig, PauseReason, SerialOutput,
-    SerialStart, State, StopReason,
+    SerialStart, State, StopReason, Watch,
 };
 use vmm_core::units::Bytes;
 
@@ -148,6 +148,16 @@ fn pauses_and_resumes(folder: &Path) {
     assert_eq!(statistics.vcpu_time.len(), 2);
     assert!(statistics.vcpu_time[0] > Duration::ZERO, "{statistics:?}");
     assert!(statistics.exits.io > 0 && statistics.resident > 0, "{statistics:?}");
+
+    let is_statistics = |event: &Event| matches!(event, Event::Statistics(_)).then_some(());
+    commands.send_blocking(Command::Watch(Watch::Not)).unwrap();
+    commands.send_blocking(Command::Start).unwrap();
+    wait(&events, |event| matches!(event, Event::Refused(_)).then_some(()));
+    std::thread::sleep(Duration::from_millis(1500));
+    assert!(events.try_recv().is_err(), "nobody wants to know");
+    commands.send_blocking(Command::Watch(Watch::Closely)).unwrap();
+    wait(&events, is_statistics);
+    wait(&events, is_statistics);
 
     commands.send_blocking(Command::Reset).unwrap();
     wait(&events, |event| matches!(event, Event::Reset).then_some(()));

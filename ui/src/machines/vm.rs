@@ -12,7 +12,7 @@ use glib::subclass::Signal;
 use glib::subclass::prelude::*;
 use gtk::glib;
 use vmm_core::definition::{Definition, Drive};
-use vmm_core::machine::{Command, Event, PauseReason, State, StopReason};
+use vmm_core::machine::{Command, Event, PauseReason, State, StopReason, Watch};
 
 use super::Status;
 use crate::backend::{Backend, Failure, Listed, Running, VmId, as_sentence};
@@ -88,6 +88,12 @@ impl Vm {
         let imp = vm.imp();
         imp.id.replace(Some(listed.id.clone()));
         imp.backend.replace(Some(backend));
+        let watched = vm.downgrade();
+        imp.history.connect_watched(move |_| {
+            if let Some(vm) = watched.upgrade() {
+                vm.watch();
+            }
+        });
         vm.update(listed);
         vm
     }
@@ -215,7 +221,14 @@ impl Vm {
         glib::spawn_future_local(follow(self.downgrade(), events));
         // Refused only by a machine that is over, which says so itself.
         let _ = commands.try_send(Command::Start);
+        self.watch();
         Ok(())
+    }
+
+    /// Has the machine measure what somebody looks at.
+    fn watch(&self) {
+        let closely = self.imp().history.is_watched();
+        self.command(Command::Watch(if closely { Watch::Closely } else { Watch::Loosely }));
     }
 
     /// Gives the running machine a command; nothing happens when there is none.

@@ -20,6 +20,8 @@ mod imp {
         pub(super) record: RefCell<Record>,
         pub(super) drive_names: RefCell<Vec<String>>,
         pub(super) live: Cell<bool>,
+        /// How many look at it closely.
+        pub(super) watchers: Cell<u32>,
         /// Where the time axis begins.
         pub(super) origin: Cell<Option<Instant>>,
     }
@@ -34,7 +36,7 @@ mod imp {
         fn signals() -> &'static [Signal] {
             static SIGNALS: OnceLock<Vec<Signal>> = OnceLock::new();
             SIGNALS.get_or_init(|| {
-                vec![Signal::builder("recorded").build(), Signal::builder("state").build()]
+                ["recorded", "state", "watched"].map(|name| Signal::builder(name).build()).into()
             })
         }
     }
@@ -109,6 +111,24 @@ impl History {
         self.imp().live.get()
     }
 
+    /// Looks at it closely until the answer is dropped.
+    pub fn watch(&self) -> Watching {
+        self.count_watchers(self.imp().watchers.get() + 1);
+        Watching(self.clone())
+    }
+
+    /// Whether somebody looks at it closely.
+    pub fn is_watched(&self) -> bool {
+        self.imp().watchers.get() > 0
+    }
+
+    fn count_watchers(&self, now: u32) {
+        let before = self.imp().watchers.replace(now);
+        if (before > 0) != (now > 0) {
+            self.emit_by_name::<()>("watched", &[]);
+        }
+    }
+
     /// The drives' names.
     pub fn drive_names(&self) -> Vec<String> {
         self.imp().drive_names.borrow().clone()
@@ -119,8 +139,23 @@ impl History {
         self.connect_closure("recorded", false, glib::closure_local!(move |this: Self| f(&this)))
     }
 
+    /// Called when somebody begins to look closely, and when nobody does any more.
+    pub fn connect_watched(&self, f: impl Fn(&Self) + 'static) -> glib::SignalHandlerId {
+        self.connect_closure("watched", false, glib::closure_local!(move |this: Self| f(&this)))
+    }
+
     /// Called when the machine was started or is over.
     pub fn connect_state(&self, f: impl Fn(&Self) + 'static) -> glib::SignalHandlerId {
         self.connect_closure("state", false, glib::closure_local!(move |this: Self| f(&this)))
+    }
+}
+
+/// Somebody's look at a history, see [`History::watch`].
+#[derive(Debug)]
+pub struct Watching(History);
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        self.0.count_watchers(self.0.imp().watchers.get() - 1);
     }
 }

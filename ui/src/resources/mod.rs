@@ -21,7 +21,7 @@ mod sparkline;
 pub(crate) mod units;
 
 pub use self::chart::{Chart, Timeline};
-pub use self::history::History;
+pub use self::history::{History, Watching};
 pub use self::overview::{OverviewPage, Overviewed};
 pub use self::page::ResourcesPage;
 pub use self::quantity::Quantity;

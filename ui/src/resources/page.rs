@@ -10,7 +10,7 @@ use gtk::glib;
 
 use super::card::Card;
 use super::chart::{Chart, Timeline};
-use super::history::History;
+use super::history::{History, Watching};
 use super::quantity::Quantity;
 use super::units;
 
@@ -29,6 +29,8 @@ mod imp {
         pub(super) stack: gtk::Stack,
         pub(super) spans: adw::ToggleGroup,
         pub(super) history: RefCell<Option<(History, Vec<glib::SignalHandlerId>)>>,
+        /// While it is seen.
+        pub(super) watching: RefCell<Option<Watching>>,
     }
 
     #[glib::object_subclass]
@@ -49,7 +51,17 @@ mod imp {
         }
     }
 
-    impl WidgetImpl for ResourcesPage {}
+    impl WidgetImpl for ResourcesPage {
+        fn map(&self) {
+            self.parent_map();
+            self.obj().watch();
+        }
+
+        fn unmap(&self) {
+            self.parent_unmap();
+            self.obj().watch();
+        }
+    }
     impl BinImpl for ResourcesPage {}
 }
 
@@ -93,7 +105,16 @@ impl ResourcesPage {
         });
         imp.history.replace(watched);
         imp.timeline.set_history(history);
+        self.watch();
         self.refresh();
+    }
+
+    /// Looks closely at what is seen.
+    fn watch(&self) {
+        let imp = self.imp();
+        let history = imp.history.borrow().as_ref().map(|(history, _)| history.clone());
+        let watching = history.filter(|_| self.is_mapped()).map(|history| history.watch());
+        imp.watching.replace(watching);
     }
 
     /// What the charts show together.

@@ -45,6 +45,8 @@ pub enum Command {
     /// does what it can, in its own time; see [`BalloonFigures::inflated`]. Lasts until the machine
     /// is over.
     Balloon(Bytes),
+    /// Measure for those who look.
+    Watch(Watch),
     /// Keys go down and up, in order.
     Keys(Vec<KeyEvent>),
     /// Type a text on a US keyboard, no faster than the guest reads it. Characters such a
@@ -63,6 +65,18 @@ pub enum Command {
         /// From its top, 0, to its bottom, 32767.
         y: u16,
     },
+}
+
+/// How closely a running machine is watched. What nobody looks at costs nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Watch {
+    /// There is no [`Event::Statistics`].
+    Not,
+    /// [`Event::Statistics`] comes once a second; what the guest says of its memory is up to ten
+    /// seconds old. So it is from the start.
+    Loosely,
+    /// The guest is asked of its memory as often.
+    Closely,
 }
 
 /// A key of the guest's keyboard.
@@ -156,7 +170,7 @@ pub enum Event {
     /// Whether the guest has a driver for the tablet, and follows [`Command::PointAt`]. Assumed to
     /// be `false` until this says otherwise.
     Tablet(bool),
-    /// Once a second while the machine runs.
+    /// Once a second while the machine runs, see [`Command::Watch`].
     Statistics(Statistics),
 }
 

@@ -34,7 +34,7 @@ pub use self::config::{
 pub use self::error::MachineError;
 pub use self::message::{
     BalloonFigures, Command, DiskStatistics, Event, ExitCounts, GuestMemory, KeyEvent,
-    NetStatistics, PauseReason, PointerEvent, State, Statistics, StopReason,
+    NetStatistics, PauseReason, PointerEvent, State, Statistics, StopReason, Watch,
 };
 use self::subscribers::Subscribers;
 use self::supervisor::{Channels, Order, Supervisor};

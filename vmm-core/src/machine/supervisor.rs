@@ -11,7 +11,7 @@ use futures_lite::future::{block_on, or};
 use super::board::Board;
 use super::error::MachineError;
 use super::media::{MediaChanges, Medium};
-use super::message::{Command, Event, PauseReason, State, Statistics, StopReason};
+use super::message::{Command, Event, PauseReason, State, Statistics, StopReason, Watch};
 use super::subscribers::Subscribers;
 use super::typist::Typist;
 use super::vcpus::{VcpuGroup, VcpuReport};
@@ -56,6 +56,9 @@ pub(super) enum Order {
 
 /// How often figures are taken.
 const TICK: Duration = Duration::from_secs(1);
+/// How many times figures are taken for each time that a guest is asked of its memory, which wakes
+/// it, unless somebody looks at just that.
+const TICKS_PER_QUESTION: u32 = 10;
 /// A guest that triple-faults is reset, as hardware does; one that does nothing else is stopped.
 const TRIPLE_FAULTS: u32 = 5;
 const TRIPLE_FAULT_SPAN: Duration = Duration::from_secs(10);
@@ -71,6 +74,9 @@ pub(super) struct Supervisor {
     vcpus: VcpuGroup,
     board: Board,
     tick: Timer,
+    watch: Watch,
+    /// Figures that are still taken before the guest is asked of its memory.
+    before_question: u32,
     typist: Typist,
     media: MediaChanges,
     started: Option<Instant>,
@@ -118,6 +124,8 @@ impl Supervisor {
             vcpus,
             board,
             tick,
+            watch: Watch::Loosely,
+            before_question: 0,
             typist,
             media,
             started: None,
@@ -199,9 +207,8 @@ impl Supervisor {
                 None
             }
             Order::Tick => {
-                if self.state() == State::Running {
-                    self.subscribers.tell(&Event::Statistics(self.statistics()));
-                    self.board.ask_for_memory();
+                if self.state() == State::Running && self.watch != Watch::Not {
+                    self.measure();
                     self.tick.arm(TICK);
                 }
                 None
@@ -233,6 +240,11 @@ impl Supervisor {
             (Command::Reset, State::Running | State::Paused(_)) => return self.reset(),
             (Command::Shutdown, State::Running) => self.board.press_power_button(),
             (Command::Balloon(memory), _) => self.board.set_balloon(memory),
+            (Command::Watch(watch), _) => {
+                self.watch = watch;
+                self.before_question = 0;
+                self.tick.arm(TICK);
+            }
             (Command::ChangeMedium { drive, medium, force }, _) => {
                 self.change_medium(drive, medium.as_deref(), force);
             }
@@ -384,6 +396,16 @@ impl Supervisor {
             return Some(StopReason::Failed(text));
         }
         self.reset()
+    }
+
+    /// Tells how the machine does, and asks the guest how its memory does, for the next time.
+    fn measure(&mut self) {
+        self.subscribers.tell(&Event::Statistics(self.statistics()));
+        if self.before_question == 0 || self.watch == Watch::Closely {
+            self.board.ask_for_memory();
+            self.before_question = TICKS_PER_QUESTION;
+        }
+        self.before_question -= 1;
     }
 
     fn statistics(&self) -> Statistics {
