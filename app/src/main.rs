@@ -13,10 +13,12 @@ mod screenshot;
 mod script;
 mod session;
 mod terminal;
+mod translations;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    translations::set_up();
     terminal::restore_on_panic();
     let arguments = match cli::parse(std::env::args_os()) {
         Ok(arguments) => arguments,

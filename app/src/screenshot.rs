@@ -6,19 +6,20 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 use vmm_core::display::{Display, Frame};
+use vmm_core::text;
 
 /// Why there is no picture.
 #[derive(Debug, Error)]
 pub(crate) enum ScreenshotError {
-    #[error("cannot take {}: the screen shows nothing yet", .0.display())]
+    #[error("{}", text!("cannot take {path}: the screen shows nothing yet", path = .0.display()))]
     NoPicture(PathBuf),
-    #[error("cannot write {}", .path.display())]
+    #[error("{}", text!("cannot write {path}", path = .path.display()))]
     Write {
         path: PathBuf,
         #[source]
         source: png::EncodingError,
     },
-    #[error("cannot write {}: there is no such folder", .0.display())]
+    #[error("{}", text!("cannot write {path}: there is no such folder", path = .0.display()))]
     NoFolder(PathBuf),
 }
 

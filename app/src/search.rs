@@ -17,6 +17,7 @@ use gettextrs::gettext;
 use gtk::gio::{self, prelude::*};
 use gtk::glib::{self, Variant, VariantTy};
 use vmm_core::definition::Store;
+use vmm_core::text;
 
 /// The window's program on the bus.
 const APPLICATION: &str = "io.github.berth_vm.Berth";
@@ -106,7 +107,7 @@ fn serve() -> Result<(), Box<dyn std::error::Error>> {
         gio::Cancellable::NONE,
     )?;
     if reply.child_value(0).get() != Some(PRIMARY_OWNER) {
-        return Err("the shell is answered by another already".into());
+        return Err(text!("the shell is answered by another already").into());
     }
     let end = main_loop.clone();
     glib::timeout_add_local(LOOK, move || {

@@ -17,6 +17,7 @@ use vmm_core::machine::{
     Command, Event, Machine, PauseReason, SerialInput, SerialOutput, SerialPort, SerialStart,
     State, StopReason, Watch,
 };
+use vmm_core::text;
 
 use crate::report::{self, Outcome};
 use crate::screenshot;
@@ -38,21 +39,21 @@ const INPUT_QUEUE: usize = 256;
 /// Why a run failed.
 #[derive(Debug, Error)]
 pub(crate) enum SessionError {
-    #[error("cannot put the terminal in raw mode")]
+    #[error("{}", text!("cannot put the terminal in raw mode"))]
     Terminal(#[source] io::Error),
-    #[error("cannot watch for signals")]
+    #[error("{}", text!("cannot watch for signals"))]
     Signals(#[source] io::Error),
-    #[error("cannot start a thread")]
+    #[error("{}", text!("cannot start a thread"))]
     Thread(#[source] io::Error),
-    #[error("cannot pass on what the guest writes to its serial port")]
+    #[error("{}", text!("cannot pass on what the guest writes to its serial port"))]
     Output(#[source] io::Error),
     #[error("{0}")]
     Machine(String),
     #[error("{0}")]
     Refused(String),
-    #[error("the guest has locked the drive; eject the medium in the guest")]
+    #[error("{}", text!("the guest has locked the drive; eject the medium in the guest"))]
     MediumHeld,
-    #[error("the machine does not stop; it is given up")]
+    #[error("{}", text!("the machine does not stop; it is given up"))]
     Stuck,
     #[error(transparent)]
     Script(#[from] ScriptError),
@@ -203,14 +204,21 @@ impl Session {
             };
             if off {
                 if let Some(condition) = self.runner.waits_for() {
-                    report::message(&format!("the guest is off; still waited for {condition}"));
+                    report::message(&text!(
+                        "the guest is off; still waited for {condition}",
+                        condition
+                    ));
                 }
                 return self.end(Ok(Outcome::Done));
             }
             if self.deadline.is_some_and(|deadline| now >= deadline) {
                 let awaited = self.runner.waits_for().map(ToString::to_string);
-                let awaited = awaited.unwrap_or_else(|| "the guest".into());
-                report::message(&format!("time is out; still waited for {awaited}"));
+                // Translators: put into “time is out; still waited for {condition}”.
+                let awaited = awaited.unwrap_or_else(|| text!("the guest"));
+                report::message(&text!(
+                    "time is out; still waited for {condition}",
+                    condition = awaited
+                ));
                 return self.end(Ok(Outcome::TimedOut));
             }
             if self.retry_at.is_some_and(|time| now >= time) {
@@ -237,7 +245,7 @@ impl Session {
             Ok(message) => [message].into(),
             Err(RecvTimeoutError::Timeout) => return None,
             Err(RecvTimeoutError::Disconnected) => {
-                return Some(Err(SessionError::Machine("the machine is gone".into())));
+                return Some(Err(SessionError::Machine(text!("the machine is gone"))));
             }
         };
         messages.extend(self.messages.try_iter());
@@ -266,8 +274,11 @@ impl Session {
             Event::State(State::Stopped(reason)) => self.stopped = Some(reason),
             Event::State(State::Paused(PauseReason::DiskFault(fault))) => {
                 if self.fault.as_ref() != Some(&fault) {
-                    let text = fault.trim_end_matches('.');
-                    report::message(&format!("paused: {text}; trying again until it works"));
+                    let reason = fault.trim_end_matches(['.', '。']);
+                    report::message(&text!(
+                        "paused: {reason}; trying again until it works",
+                        reason
+                    ));
                     self.fault = Some(fault);
                     self.send(Command::Watch(Watch::Loosely));
                 }
@@ -285,7 +296,7 @@ impl Session {
             Event::Statistics(_) => {
                 // A second of running since the retry: it worked.
                 if self.retry_at.is_none() && self.fault.take().is_some() {
-                    report::message("the disk works again, the machine runs on");
+                    report::message(&text!("the disk works again, the machine runs on"));
                     self.send(Command::Watch(Watch::Not));
                 }
             }

@@ -9,7 +9,7 @@ const DOMAIN: &str = "berth";
 /// Names the folder of catalogues, for a program that is not installed.
 const VARIABLE: &str = "BERTH_LOCALE_DIR";
 
-/// Says what the window says in the user's language from now on, if there is a translation.
+/// Says what people read in the user's language from now on, if there is a translation.
 pub(crate) fn set_up() {
     setlocale(LocaleCategory::LcAll, "");
     // Without a catalogue, all is said as it is written: in English.

@@ -15,6 +15,7 @@ use std::rc::Rc;
 use ui::application::Request;
 use vmm_core::definition::Store;
 use vmm_core::sentence::sentence;
+use vmm_core::text;
 
 use self::backend::LocalBackend;
 
@@ -33,14 +34,16 @@ fn show() -> Result<(), Box<dyn std::error::Error>> {
     translations::set_up();
     let backend = LocalBackend::new(Store::open(Store::default_root()?));
     if gtk::init().is_err() {
-        return Err("there is no display to show a window on; `berth --help` tells what works on \
-                    a terminal"
-            .into());
+        return Err(text!(
+            "there is no display to show a window on; `berth --help` tells what works on a \
+             terminal"
+        )
+        .into());
     }
     let request = request(std::env::args_os().skip(1))?;
     let backend = move || Rc::new(backend) as Rc<dyn ui::backend::Backend>;
     if !ui::application::run(&request, backend) {
-        return Err("the window could not be shown".into());
+        return Err(text!("the window could not be shown").into());
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use uuid::Uuid;
 use vmm_core::machine::{Boot as BootSource, DriveConfig, Machine, MachineConfig};
+use vmm_core::text;
 use vmm_core::units::Bytes;
 
 use super::Result;
@@ -100,7 +101,7 @@ enum StartFrom {
 impl Boot {
     pub(crate) fn run(mut self) -> Result<Outcome> {
         if self.uefi_vars.is_some() && (self.firmware != Firmware::Uefi || self.kernel.is_some()) {
-            return Err("--uefi-vars needs --firmware uefi".into());
+            return Err(text!("--uefi-vars needs --firmware uefi").into());
         }
         let mut made = Vec::new();
         for disk in &mut self.disks {
@@ -128,11 +129,11 @@ impl Boot {
         let boot_first = match self.from {
             None => optical,
             Some(StartFrom::Iso) if optical.is_none() => {
-                return Err("--from iso needs --iso".into());
+                return Err(text!("--from iso needs --iso").into());
             }
             Some(StartFrom::Iso) => optical,
             Some(StartFrom::Disk) if self.disks.is_empty() => {
-                return Err("--from disk needs --disk".into());
+                return Err(text!("--from disk needs --disk").into());
             }
             Some(StartFrom::Disk) => Some(0),
         };

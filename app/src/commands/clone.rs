@@ -2,6 +2,7 @@
 
 use clap::Args;
 use vmm_core::definition::Name;
+use vmm_core::text;
 
 use super::long_work::{ProgressLine, Signalled};
 use super::{Result, print, store};
@@ -23,7 +24,7 @@ impl Clone {
         let vm = store.load(&self.name)?;
         // The half-made copy is removed before this ends.
         let signal = Signalled::watch()?;
-        let mut line = ProgressLine::new("Copying the disks");
+        let mut line = ProgressLine::new(text!("Copying the disks"));
         let clone = store.duplicate(&vm, self.new, &mut |done, total| {
             line.show(done, total);
             signal.number().is_none()
@@ -36,7 +37,7 @@ impl Clone {
             other => {
                 let clone = other?;
                 let (name, folder) = (&clone.definition().name, clone.folder());
-                print(&[format!("“{name}” is in {}", folder.display())])?;
+                print(&[text!("“{name}” is in {folder}", name, folder = folder.display())])?;
                 Ok(Outcome::Done)
             }
         }

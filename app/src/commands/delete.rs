@@ -3,6 +3,7 @@
 use std::io::{IsTerminal, Write};
 
 use clap::Args;
+use vmm_core::text;
 
 use super::{Result, store};
 use crate::printable::printable;
@@ -33,7 +34,11 @@ impl Delete {
 
 fn confirmed(name: &str) -> Result<bool> {
     let mut error = std::io::stderr();
-    write!(error, "Delete “{}” and the disks in its folder for good? [y/N] ", printable(name))?;
+    let question = text!(
+        "Delete “{name}” and the disks in its folder for good? [y/N]",
+        name = printable(name)
+    );
+    write!(error, "{question} ")?;
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer)?;
     Ok(answer.trim().eq_ignore_ascii_case("y"))

@@ -8,6 +8,7 @@ use thiserror::Error;
 use vmm_core::block::create::{Preallocation, create_qcow2, create_raw};
 use vmm_core::block::{Format, ImageError};
 use vmm_core::definition::DiskBus;
+use vmm_core::text;
 use vmm_core::units::Bytes;
 
 /// How the value of a disk option is written.
@@ -32,13 +33,17 @@ pub(crate) struct DiskOption {
 /// Why a disk option makes no sense.
 #[derive(Debug, Error)]
 pub(crate) enum DiskError {
-    #[error("there is no file name; write {NOTATION}")]
+    #[error("{}", text!("there is no file name; write {notation}", notation = NOTATION))]
     NoFile,
     #[error("{0}")]
     Value(String),
-    #[error("{} does not exist; say how large it should be to have it made: {}", .0.display(), example(.0))]
+    #[error("{}", text!(
+        "{path} does not exist; say how large it should be to have it made: {example}",
+        path = .0.display(),
+        example = example(.0),
+    ))]
     Missing(PathBuf),
-    #[error("cannot make a disk that is read-only: {}", .0.display())]
+    #[error("{}", text!("cannot make a disk that is read-only: {path}", path = .0.display()))]
     ReadOnly(PathBuf),
     #[error(transparent)]
     Create(#[from] ImageError),

@@ -4,9 +4,10 @@ use std::sync::Mutex;
 
 use clap::Args;
 use vmm_core::download::{self, DownloadError, System};
+use vmm_core::text;
 use vmm_core::units::Bytes;
 
-use super::list::table;
+use super::columns::table;
 use super::long_work::{ProgressLine, Signalled};
 use super::{Result, print, store};
 use crate::report::Outcome;
@@ -24,7 +25,7 @@ impl Download {
         match self.name {
             Some(name) => fetch(chosen(&systems, &name)?),
             None => {
-                let heading = ["NAME", "SIZE", "PUBLISHER"].map(str::to_owned);
+                let heading = [text!("NAME"), text!("SIZE"), text!("PUBLISHER")];
                 let row = |s: &System| [s.name.clone(), s.size.to_string(), s.publisher.clone()];
                 let rows: Vec<_> =
                     std::iter::once(heading).chain(systems.iter().map(row)).collect();
@@ -43,19 +44,21 @@ fn chosen<'a>(systems: &'a [System], name: &str) -> Result<&'a System> {
     match (exact, like.next(), like.next()) {
         (Some(system), ..) | (None, Some(system), None) => Ok(system),
         (None, Some(one), Some(other)) => {
-            Err(format!("“{name}” may be “{}” or “{}”; write more", one.name, other.name).into())
+            let (one, other) = (&one.name, &other.name);
+            Err(text!("“{name}” may be “{one}” or “{other}”; write more", name, one, other).into())
         }
-        (None, None, _) => {
-            Err(format!("there is no “{name}” to download; “berth download” lists what there is")
-                .into())
-        }
+        (None, None, _) => Err(text!(
+            "there is no “{name}” to download; “berth download” lists what there is",
+            name
+        )
+        .into()),
     }
 }
 
 fn fetch(system: &System) -> Result<Outcome> {
     // What has arrived stays for the next attempt.
     let signal = Signalled::watch()?;
-    let line = Mutex::new(ProgressLine::new("Downloading"));
+    let line = Mutex::new(ProgressLine::new(text!("Downloading")));
     let folder = store()?.root().join(download::FOLDER);
     let fetched = download::fetch(system, &folder, &|done, total: Bytes| {
         if total.0 > 0

@@ -3,11 +3,13 @@
 
 use std::io::Write;
 
-use clap::{Args, CommandFactory};
+use clap::Args;
 use clap_complete::Shell;
+use vmm_core::gettext_noop;
+use vmm_core::text::translated;
 
 use super::Result;
-use crate::cli::Cli;
+use crate::cli;
 use crate::report::Outcome;
 
 /// Print the completions for a shell
@@ -20,15 +22,18 @@ pub(crate) struct Completions {
 impl Completions {
     pub(crate) fn run(self) -> Result<Outcome> {
         let mut text = Vec::new();
-        clap_complete::generate(self.shell, &mut Cli::command(), "berth", &mut text);
+        clap_complete::generate(self.shell, &mut cli::command(), "berth", &mut text);
         std::io::stdout().write_all(&text)?;
         Ok(Outcome::Done)
     }
 }
 
 /// The guide that the window shows, too: topics below `# ` headings, a paragraph a line, words to
-/// type between backticks.
+/// type between backticks. `po/extract` finds its lines.
 const GUIDE: &str = include_str!("../../../resources/guide/guide.md");
+
+/// What stands above the guide in the manual page.
+const HEADING: &str = gettext_noop!("GUIDE");
 
 /// Print the manual page, with all subcommands
 #[derive(Debug, Args)]
@@ -36,7 +41,7 @@ pub(crate) struct Manual;
 
 impl Manual {
     pub(crate) fn run(self) -> Result<Outcome> {
-        let mut command = Cli::command();
+        let mut command = cli::command();
         command.build();
         let mut text = Vec::new();
         clap_mangen::Man::new(command.clone()).render(&mut text)?;
@@ -55,11 +60,11 @@ impl Manual {
 
 /// The guide as a section of a manual page (man(7)).
 fn guide(text: &str) -> String {
-    let mut section = String::from(".SH GUIDE\n");
+    let mut section = format!(".SH \"{}\"\n", translated(HEADING));
     for line in text.lines().filter(|line| !line.is_empty()) {
         match line.strip_prefix("# ") {
-            Some(title) => section.push_str(&format!(".SS \"{title}\"\n")),
-            None => section.push_str(&format!(".PP\n{}\n", roff(line))),
+            Some(title) => section.push_str(&format!(".SS \"{}\"\n", translated(title))),
+            None => section.push_str(&format!(".PP\n{}\n", roff(&translated(line)))),
         }
     }
     section
@@ -86,7 +91,7 @@ mod tests {
         let section = guide("# One\n\nPress `Ctrl+N` - now.\n\n.x\n");
         assert_eq!(
             section,
-            ".SH GUIDE\n.SS \"One\"\n.PP\n\\&Press \\fBCtrl+N\\fR \\- now.\n.PP\n\\&.x\n"
+            ".SH \"GUIDE\"\n.SS \"One\"\n.PP\n\\&Press \\fBCtrl+N\\fR \\- now.\n.PP\n\\&.x\n"
         );
     }
 }

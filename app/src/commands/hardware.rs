@@ -3,6 +3,7 @@
 use clap::ValueEnum;
 use rustix::system::sysinfo;
 use vmm_core::definition::{self, MAX_CPUS, MEMORY_UNIT, MIN_MEMORY};
+use vmm_core::text;
 use vmm_core::units::Bytes;
 
 /// Which firmware.
@@ -24,26 +25,27 @@ impl From<Firmware> for definition::Firmware {
 }
 
 /// Reads a memory size that a machine on this host can have.
-pub(crate) fn memory(text: &str) -> Result<Bytes, String> {
-    let memory: Bytes = text.parse().map_err(|error| format!("{error}"))?;
+pub(crate) fn memory(size: &str) -> Result<Bytes, String> {
+    let memory: Bytes = size.parse().map_err(|error| format!("{error}"))?;
     let host = host_memory();
     if memory < MIN_MEMORY {
-        Err(format!("a machine needs at least {MIN_MEMORY}"))
+        Err(text!("a machine needs at least {size}", size = MIN_MEMORY))
     } else if !memory.0.is_multiple_of(MEMORY_UNIT.0) {
-        Err(format!("write a multiple of {MEMORY_UNIT}"))
+        Err(text!("write a multiple of {size}", size = MEMORY_UNIT))
     } else if memory > host {
-        Err(format!("this host has {} M of memory; give the machine less", host.0 >> 20))
+        Err(text!("this host has {size} M of memory; give the machine less", size = host.0 >> 20))
     } else {
         Ok(memory)
     }
 }
 
 /// Reads a number of processors.
-pub(crate) fn cpus(text: &str) -> Result<u32, String> {
-    text.parse()
+pub(crate) fn cpus(number: &str) -> Result<u32, String> {
+    number
+        .parse()
         .ok()
         .filter(|number| (1..=MAX_CPUS).contains(number))
-        .ok_or_else(|| format!("write a whole number from 1 to {MAX_CPUS}"))
+        .ok_or_else(|| text!("write a whole number from 1 to {max}", max = MAX_CPUS))
 }
 
 fn host_memory() -> Bytes {

@@ -1,7 +1,9 @@
 //! `berth list`: the machines there are.
 
 use clap::Args;
+use vmm_core::text;
 
+use super::columns::table;
 use super::{Result, print, store};
 use crate::report::Outcome;
 
@@ -11,12 +13,15 @@ pub(crate) struct List {}
 
 impl List {
     pub(crate) fn run(self) -> Result<Outcome> {
-        let mut rows = vec![["NAME", "STATE", "MEMORY", "CPUS", "FIRMWARE"].map(str::to_owned)];
+        let heading =
+            [text!("NAME"), text!("STATE"), text!("MEMORY"), text!("CPUS"), text!("FIRMWARE")];
+        let mut rows = vec![heading];
         let mut unusable = Vec::new();
         for entry in store()?.list()? {
             match entry.vm {
                 Ok(vm) => {
                     let definition = vm.definition();
+                    // Words that scripts look for, in all languages.
                     let state = if vm.is_running() { "running" } else { "off" };
                     rows.push([
                         definition.name.to_string(),
@@ -27,7 +32,8 @@ impl List {
                     ]);
                 }
                 Err(error) => {
-                    unusable.push(format!("{}: {error}", entry.folder.to_string_lossy()));
+                    let folder = entry.folder.to_string_lossy();
+                    unusable.push(text!("{file}: {reason}", file = folder, reason = error));
                 }
             }
         }
@@ -37,26 +43,12 @@ impl List {
         }
         if !unusable.is_empty() {
             lines.extend((!lines.is_empty()).then(String::new));
-            lines.push("These cannot be used:".to_owned());
+            lines.push(text!("These cannot be used:"));
             lines.extend(unusable);
         } else if lines.is_empty() {
-            lines.push("There are no machines yet; “berth new NAME” makes one.".to_owned());
+            lines.push(text!("There are no machines yet; “berth new NAME” makes one."));
         }
         print(&lines)?;
         Ok(Outcome::Done)
     }
-}
-
-/// Rows in columns, two blanks apart.
-pub(super) fn table<const N: usize>(rows: &[[String; N]]) -> Vec<String> {
-    let width = |column: usize| {
-        rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default()
-    };
-    let widths: Vec<_> = (0..N).map(width).collect();
-    rows.iter()
-        .map(|row| {
-            let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
-            cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-        })
-        .collect()
 }

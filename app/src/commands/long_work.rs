@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
+use vmm_core::text;
 use vmm_core::units::Bytes;
 
 /// How often the terminal is told how far the work is.
@@ -34,13 +35,13 @@ impl Signalled {
 /// A line on the terminal that is written over and over.
 #[derive(Debug)]
 pub(super) struct ProgressLine {
-    what: &'static str,
+    what: String,
     shown: Option<Instant>,
 }
 
 impl ProgressLine {
     /// `what` is done, in a few words.
-    pub(super) fn new(what: &'static str) -> Self {
+    pub(super) fn new(what: String) -> Self {
         Self { what, shown: None }
     }
 
@@ -48,7 +49,7 @@ impl ProgressLine {
         let due = self.shown.is_none_or(|shown| shown.elapsed() >= INTERVAL);
         if due && std::io::stderr().is_terminal() {
             self.shown = Some(Instant::now());
-            let _ = write!(std::io::stderr(), "\r{}: {}\x1b[K", self.what, text(done, total));
+            let _ = write!(std::io::stderr(), "\r{}\x1b[K", progress(&self.what, done, total));
         }
     }
 
@@ -59,9 +60,10 @@ impl ProgressLine {
     }
 }
 
-fn text(done: Bytes, total: Bytes) -> String {
+fn progress(what: &str, done: Bytes, total: Bytes) -> String {
     let percent = (done.0 * 100).checked_div(total.0).unwrap_or(100);
-    format!("{percent} % of {} MiB", total.0.div_ceil(1 << 20))
+    // Translators: what is done, and how far it is.
+    text!("{what}: {percent} % of {size} MiB", what, percent, size = total.0.div_ceil(1 << 20))
 }
 
 #[cfg(test)]
@@ -70,9 +72,9 @@ mod tests {
 
     #[test]
     fn progress_is_told_in_words() {
-        let text = |done, total| text(Bytes(done), Bytes(total));
-        assert_eq!(text(0, 3 << 20), "0 % of 3 MiB");
-        assert_eq!(text(1 << 40, 2 << 40), "50 % of 2097152 MiB");
-        assert_eq!(text(0, 0), "100 % of 0 MiB");
+        let told = |done, total| progress("Copying", Bytes(done), Bytes(total));
+        assert_eq!(told(0, 3 << 20), "Copying: 0 % of 3 MiB");
+        assert_eq!(told(1 << 40, 2 << 40), "Copying: 50 % of 2097152 MiB");
+        assert_eq!(told(0, 0), "Copying: 100 % of 0 MiB");
     }
 }

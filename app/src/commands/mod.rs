@@ -2,6 +2,7 @@
 
 pub(crate) mod boot;
 pub(crate) mod clone;
+mod columns;
 pub(crate) mod delete;
 pub(crate) mod disk;
 pub(crate) mod download;

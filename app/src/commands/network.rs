@@ -2,6 +2,7 @@
 
 use vmm_core::machine::NetworkConfig;
 use vmm_core::net::{PortForward, TapName};
+use vmm_core::text;
 
 /// How a network is written.
 pub(crate) const NOTATION: &str = "user[,host][,forward=HOST:GUEST]…|tap=NAME|none";
@@ -24,16 +25,16 @@ pub(crate) enum Net {
 
 impl Net {
     /// Reads what [`NOTATION`] describes.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        if text == "none" {
+    pub(crate) fn parse(notation: &str) -> Result<Self, String> {
+        if notation == "none" {
             return Ok(Self::None);
         }
-        if let Some(name) = text.strip_prefix("tap=") {
+        if let Some(name) = notation.strip_prefix("tap=") {
             return name.parse().map(Self::Tap).map_err(|error| format!("{error}"));
         }
-        let mut words = text.split(',');
+        let mut words = notation.split(',');
         if words.next() != Some("user") {
-            return Err("write “user”, “tap=NAME” or “none”".into());
+            return Err(text!("write “user”, “tap=NAME” or “none”"));
         }
         let (mut reach_host, mut forwards) = (false, Vec::new());
         for word in words {
@@ -42,7 +43,9 @@ impl Net {
                 Some(("forward", forward)) => {
                     forwards.push(forward.parse().map_err(|error| format!("{error}"))?);
                 }
-                _ => return Err(format!("“{word}” is neither “host” nor “forward=HOST:GUEST”")),
+                _ => {
+                    return Err(text!("“{word}” is neither “host” nor “forward=HOST:GUEST”", word));
+                }
             }
         }
         Ok(Self::User { reach_host, forwards })

@@ -10,6 +10,7 @@ use vmm_core::definition::{Definition, DiskBus, Drive, Name, Network};
 use vmm_core::media;
 use vmm_core::media::osinfo::{self, Database};
 use vmm_core::net::{PortForward, TapName};
+use vmm_core::text;
 use vmm_core::units::Bytes;
 
 use super::disk::DiskOption;
@@ -116,7 +117,8 @@ impl New {
             let Some(size) = size else { return Ok(()) };
             Ok(create_qcow2(&folder.join(DISK), size, preallocation, None, &mut |_, _| true)?)
         })?;
-        print(&[format!("“{}” is in {}", vm.definition().name, vm.folder().display())])?;
+        let (name, folder) = (&vm.definition().name, vm.folder().display());
+        print(&[text!("“{name}” is in {folder}", name, folder)])?;
         Ok(Outcome::Done)
     }
 }
@@ -124,7 +126,7 @@ impl New {
 /// A drive for an image that is there, by its whole path.
 fn existing(disk: &DiskOption, usual: DiskBus) -> Result<Drive> {
     if disk.size.is_some() {
-        return Err("--disk takes no size here; --size makes a disk".into());
+        return Err(text!("--disk takes no size here; --size makes a disk").into());
     }
     let format = info::info(&disk.path, disk.format)?.format;
     let file = std::path::absolute(&disk.path)?;
@@ -145,11 +147,12 @@ fn usual_bus(medium: &Path) -> DiskBus {
 }
 
 fn medium(path: &Path) -> Result<PathBuf> {
+    let shown = path.display();
     let metadata = path
         .metadata()
-        .map_err(|error| format!("cannot use {} as a medium: {error}", path.display()))?;
+        .map_err(|reason| text!("cannot use {path} as a medium: {reason}", path = shown, reason))?;
     if !metadata.is_file() {
-        return Err(format!("{} is no ISO image but a folder or device", path.display()).into());
+        return Err(text!("{path} is no ISO image but a folder or device", path = shown).into());
     }
     Ok(std::path::absolute(path)?)
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use clap::Args;
+use vmm_core::text;
 
 use super::{Result, store};
 use crate::report::Outcome;
@@ -17,6 +18,9 @@ const INSTALLED: &str = "../libexec/berth-window";
 /// Show the window; what `berth` alone does
 #[derive(Debug, Default, Args)]
 pub(crate) struct Open {
+    /// ISO or disk image to make a machine from
+    files: Vec<PathBuf>,
+
     /// Show the wizard for a new machine
     #[arg(long, conflicts_with_all = ["machine", "files"])]
     new: bool,
@@ -24,9 +28,6 @@ pub(crate) struct Open {
     /// Show this machine
     #[arg(long, value_name = "NAME", conflicts_with = "files")]
     machine: Option<String>,
-
-    /// ISO or disk image to make a machine from
-    files: Vec<PathBuf>,
 }
 
 impl Open {
@@ -37,7 +38,9 @@ impl Open {
             .map(|place| folder.join(place))
             .into_iter()
             .find(|path| path.is_file())
-            .ok_or("the window is not installed with this program; install Berth again")?;
+            .ok_or_else(|| {
+                text!("the window is not installed with this program; install Berth again")
+            })?;
         let mut command = Command::new(window);
         command.arg0("berth");
         if let Some(name) = &self.machine {
@@ -50,6 +53,6 @@ impl Open {
         }
         // Comes back only if it fails.
         let error = command.exec();
-        Err(format!("the window cannot be started: {error}").into())
+        Err(text!("the window cannot be started: {reason}", reason = error).into())
     }
 }

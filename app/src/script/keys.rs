@@ -6,15 +6,19 @@
 
 use thiserror::Error;
 use vmm_core::machine::{Command, KeyEvent};
+use vmm_core::text;
 
 /// A text that cannot be typed.
 #[derive(Debug, PartialEq, Eq, Error)]
 pub(crate) enum TypeError {
-    #[error("“\\{0}” is no escape; there are \\n \\t \\r \\e \\\\ \\< and \\xNN")]
+    #[error("{}", text!(
+        "“\\{escape}” is no escape; there are \\n \\t \\r \\e \\\\ \\< and \\xNN",
+        escape = .0,
+    ))]
     Escape(String),
-    #[error("there is no key <{0}>; write \\< for a plain “<”")]
+    #[error("{}", text!("there is no key <{name}>; write \\< for a plain “<”", name = .0))]
     Key(String),
-    #[error("“{0}” is on no key of a US keyboard")]
+    #[error("{}", text!("“{character}” is on no key of a US keyboard", character = .0))]
     Character(char),
 }
 

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use regex::Regex;
 use regex::bytes::Regex as BytesRegex;
+use vmm_core::text;
 use vmm_core::units::Bytes;
 
 use keys::Stroke;
@@ -96,22 +97,41 @@ pub(crate) enum Action {
     Reset,
 }
 
+/// As it is put into “still waited for {condition}”.
 impl std::fmt::Display for Condition {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Started => write!(f, "the start"),
-            Self::Serial(regex) => write!(f, "“{regex}” on the serial port"),
-            Self::Screen(regex) => write!(f, "“{regex}” on the screen"),
-            Self::Graphics => write!(f, "a graphics mode"),
-            Self::Change => write!(f, "the screen to change"),
+        f.write_str(&match self {
+            // Translators: put into “still waited for {condition}”.
+            Self::Started => text!("the start"),
+            // Translators: put into “still waited for {condition}”.
+            Self::Serial(regex) => text!("“{regex}” on the serial port", regex),
+            // Translators: put into “still waited for {condition}”.
+            Self::Screen(regex) => text!("“{regex}” on the screen", regex),
+            // Translators: put into “still waited for {condition}”.
+            Self::Graphics => text!("a graphics mode"),
+            // Translators: put into “still waited for {condition}”.
+            Self::Change => text!("the screen to change"),
+            // Translators: put into “still waited for {condition}”.
             Self::Still(time) => {
-                write!(f, "the screen to be still for {} s", time.as_secs_f64())
+                text!("the screen to be still for {seconds} s", seconds = time.as_secs_f64())
             }
-            Self::Color(Color { rgb: [r, g, b], percent }) => {
-                write!(f, "colour {r:02x}{g:02x}{b:02x} on {percent} % of the screen")
-            }
-            Self::Wait(time) => write!(f, "{} s to pass", time.as_secs_f64()),
-            Self::Off => write!(f, "the guest to power off"),
-        }
+            Self::Color(color) => color.to_string(),
+            // Translators: put into “still waited for {condition}”.
+            Self::Wait(time) => text!("{seconds} s to pass", seconds = time.as_secs_f64()),
+            // Translators: put into “still waited for {condition}”.
+            Self::Off => text!("the guest to power off"),
+        })
+    }
+}
+
+impl std::fmt::Display for Color {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let [red, green, blue] = self.rgb;
+        // Translators: put into “still waited for {condition}”.
+        f.write_str(&text!(
+            "colour {color} on {percent} % of the screen",
+            color = format!("{red:02x}{green:02x}{blue:02x}"),
+            percent = self.percent,
+        ))
     }
 }

@@ -11,10 +11,11 @@ use clap::{Arg, ArgAction, ArgMatches, Args, FromArgMatches};
 
 use vmm_core::devices::virtio::input::AXIS_END;
 use vmm_core::units::Bytes;
+use vmm_core::{gettext_noop, text};
 
 use super::{Action, Color, Condition, Script, Step, keys};
 
-const HEADING: &str = "Script";
+const HEADING: &str = gettext_noop!("Script");
 
 /// The longest time that can be asked for; more would overflow clocks.
 const MAX_SECONDS: f64 = 365.0 * 86400.0;
@@ -38,7 +39,7 @@ fn options() -> Vec<Option_> {
                 let regex = regex::bytes::RegexBuilder::new(text).multi_line(true).build();
                 regex.map(|r| Item::Condition(Condition::Serial(r))).map_err(regex_message)
             }),
-            "Wait until the guest has written this to its serial port",
+            gettext_noop!("Wait until the guest has written this to its serial port"),
         ),
         (
             "until-screen",
@@ -47,44 +48,46 @@ fn options() -> Vec<Option_> {
                 let regex = regex::RegexBuilder::new(text).multi_line(true).build();
                 regex.map(|r| Item::Condition(Condition::Screen(r))).map_err(regex_message)
             }),
-            "Wait until this stands on the screen (text modes)",
+            gettext_noop!("Wait until this stands on the screen (text modes)"),
         ),
         (
             "until-color",
             Some("RRGGBB[,PERCENT]"),
             text(|text| color(text).map(|color| Item::Condition(Condition::Color(color)))),
-            "Wait until this colour fills so much of the screen [percent: 10]",
+            gettext_noop!("Wait until this colour fills so much of the screen [percent: 10]"),
         ),
         (
             "until-graphics",
             None,
             text(|_| Ok(Item::Condition(Condition::Graphics))),
-            "Wait until the screen shows pixels, not characters",
+            gettext_noop!("Wait until the screen shows pixels, not characters"),
         ),
         (
             "until-change",
             None,
             text(|_| Ok(Item::Condition(Condition::Change))),
-            "Wait until the screen changes",
+            gettext_noop!("Wait until the screen changes"),
         ),
         (
             "until-still",
             Some("SECONDS"),
             text(|text| seconds(text).map(|time| Item::Condition(Condition::Still(time)))),
-            "Wait until the screen shows something and has not changed for so long (a blinking cursor \
-             changes it)",
+            gettext_noop!(
+                "Wait until the screen shows something and has not changed for so long (a blinking cursor \
+             changes it)"
+            ),
         ),
         (
             "until-off",
             None,
             text(|_| Ok(Item::Condition(Condition::Off))),
-            "Wait until the guest has powered off",
+            gettext_noop!("Wait until the guest has powered off"),
         ),
         (
             "wait",
             Some("SECONDS"),
             text(|text| seconds(text).map(|time| Item::Condition(Condition::Wait(time)))),
-            "Wait so long",
+            gettext_noop!("Wait so long"),
         ),
         (
             "type",
@@ -93,8 +96,10 @@ fn options() -> Vec<Option_> {
                 let strokes = keys::parse_keys(text).map_err(|error| error.to_string())?;
                 Ok(Item::Action(Action::Type(strokes)))
             }),
-            "Type on the guest's keyboard; \\n \\t \\e \\\\ \\xNN are as usual, keys have names: \
-             <up> <f12> <ctrl-alt-del>",
+            gettext_noop!(
+                "Type on the guest's keyboard; \\n \\t \\e \\\\ \\xNN are as usual, keys have names: \
+             <up> <f12> <ctrl-alt-del>"
+            ),
         ),
         (
             "type-serial",
@@ -103,20 +108,24 @@ fn options() -> Vec<Option_> {
                 let bytes = keys::parse_bytes(text).map_err(|error| error.to_string())?;
                 Ok(Item::Action(Action::TypeSerial(bytes)))
             }),
-            "Send to the guest's serial port; \\n \\r \\t \\e \\\\ \\xNN are as usual",
+            gettext_noop!(
+                "Send to the guest's serial port; \\n \\r \\t \\e \\\\ \\xNN are as usual"
+            ),
         ),
         (
             "point",
             Some("X,Y"),
             text(|text| place(text).map(|(x, y)| Item::Action(Action::Point(x, y)))),
-            "Move the pointer to this place of the screen, in percent of its width and height; \
-             for guests that have a driver for the virtio tablet",
+            gettext_noop!(
+                "Move the pointer to this place of the screen, in percent of its width and height; \
+             for guests that have a driver for the virtio tablet"
+            ),
         ),
         (
             "click",
             None,
             text(|_| Ok(Item::Action(Action::Click))),
-            "Click with the left button where the pointer is",
+            gettext_noop!("Click with the left button where the pointer is"),
         ),
         (
             "balloon",
@@ -125,8 +134,10 @@ fn options() -> Vec<Option_> {
                 let memory: Bytes = text.parse().map_err(|error| format!("{error}"))?;
                 Ok(Item::Action(Action::Balloon(memory)))
             }),
-            "Have the guest give up so much of its memory, 0 for none; for guests that have a driver \
-             for the virtio balloon",
+            gettext_noop!(
+                "Have the guest give up so much of its memory, 0 for none; for guests that have a driver \
+             for the virtio balloon"
+            ),
         ),
         (
             "grow-disk",
@@ -134,7 +145,9 @@ fn options() -> Vec<Option_> {
             text(|text| {
                 disk_size(text).map(|(drive, size)| Item::Action(Action::GrowDisk(drive, size)))
             }),
-            "Make a virtio disk larger while the guest uses it; the first drive has number 0",
+            gettext_noop!(
+                "Make a virtio disk larger while the guest uses it; the first drive has number 0"
+            ),
         ),
         (
             "screenshot",
@@ -143,7 +156,7 @@ fn options() -> Vec<Option_> {
                 clap::builder::PathBufValueParser::new()
                     .map(|path| Item::Action(Action::Screenshot(path))),
             ),
-            "Take a picture of the screen",
+            gettext_noop!("Take a picture of the screen"),
         ),
         (
             "insert",
@@ -152,27 +165,32 @@ fn options() -> Vec<Option_> {
                 clap::builder::PathBufValueParser::new()
                     .map(|path: PathBuf| Item::Action(Action::ChangeMedium(Some(path)))),
             ),
-            "Put another ISO image into the optical drive",
+            gettext_noop!("Put another ISO image into the optical drive"),
         ),
         (
             "eject",
             None,
             text(|_| Ok(Item::Action(Action::ChangeMedium(None)))),
-            "Empty the optical drive",
+            gettext_noop!("Empty the optical drive"),
         ),
         (
             "pause",
             Some("SECONDS"),
             text(|text| seconds(text).map(|time| Item::Action(Action::Pause(time)))),
-            "Let the machine stand still for so long",
+            gettext_noop!("Let the machine stand still for so long"),
         ),
         (
             "acpi-shutdown",
             None,
             text(|_| Ok(Item::Action(Action::Shutdown))),
-            "Press the power button",
+            gettext_noop!("Press the power button"),
         ),
-        ("reset", None, text(|_| Ok(Item::Action(Action::Reset))), "Press the reset button"),
+        (
+            "reset",
+            None,
+            text(|_| Ok(Item::Action(Action::Reset))),
+            gettext_noop!("Press the reset button"),
+        ),
     ]
 }
 
@@ -186,7 +204,10 @@ fn text(
 fn regex_message(error: regex::Error) -> String {
     let message = error.to_string();
     let last = message.lines().last().unwrap_or_default();
-    format!("not a regular expression: {}", last.strip_prefix("error: ").unwrap_or(last))
+    text!(
+        "not a regular expression: {reason}",
+        reason = last.strip_prefix("error: ").unwrap_or(last)
+    )
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
@@ -194,7 +215,7 @@ fn seconds(text: &str) -> Result<Duration, String> {
     number
         .filter(|seconds| (0.0..=MAX_SECONDS).contains(seconds))
         .map(Duration::from_secs_f64)
-        .ok_or_else(|| "write a number of seconds, such as 30 or 0.5".to_owned())
+        .ok_or_else(|| text!("write a number of seconds, such as 30 or 0.5"))
 }
 
 fn color(text: &str) -> Result<Color, String> {
@@ -210,7 +231,7 @@ fn color(text: &str) -> Result<Color, String> {
         let color = Color { rgb: [red, green, blue], percent };
         (0.0..=100.0).contains(&percent).then_some(color)
     };
-    read().ok_or_else(|| "write six hexadecimal digits and a percentage: 0000aa,50".to_owned())
+    read().ok_or_else(|| text!("write six hexadecimal digits and a percentage: 0000aa,50"))
 }
 
 /// Percentages of the screen's sides, as places on the tablet's axes.
@@ -221,13 +242,14 @@ fn place(text: &str) -> Result<(u16, u16), String> {
         in_range.then(|| (percent / 100.0 * f64::from(AXIS_END)).round() as u16)
     };
     let place = text.split_once(',').and_then(|(x, y)| Some((axis(x)?, axis(y)?)));
-    place.ok_or_else(|| "write two percentages, such as 50,12.5".to_owned())
+    place.ok_or_else(|| text!("write two percentages, such as 50,12.5"))
 }
 
 /// A drive's number and a size.
 fn disk_size(text: &str) -> Result<(usize, Bytes), String> {
     let (drive, size) = text.split_once(',').unwrap_or_default();
-    let drive = drive.trim().parse().map_err(|_| "write a drive's number and a size: 0,40G")?;
+    let drive =
+        drive.trim().parse().map_err(|_| text!("write a drive's number and a size: 0,40G"))?;
     let size: Bytes = size.trim().parse().map_err(|error| format!("{error}"))?;
     Ok((drive, size))
 }
@@ -249,7 +271,7 @@ impl Args for Script {
         let timeout = Arg::new("timeout")
             .long("timeout")
             .value_name("SECONDS")
-            .help("Give up after so long, with exit status 3")
+            .help(gettext_noop!("Give up after so long, with exit status 3"))
             .help_heading(HEADING)
             .value_parser(seconds);
         command.args(steps).arg(timeout).after_long_help(HELP)
@@ -261,7 +283,8 @@ impl Args for Script {
 }
 
 /// Shown below the options.
-const HELP: &str = "\
+const HELP: &str = gettext_noop!(
+    "\
 Script options work in the order in which they are given. Each --until-… and --wait begins a step; \
 what follows it is done once it is met; then the next step begins. What stands before the first \
 belongs to it. After the last step the machine is powered off. Pictures not taken by the end of the \
@@ -270,7 +293,8 @@ run, such as at a timeout, are taken then.
   berth boot --iso grub.iso --until-screen 'GNU GRUB' --type '<down>\\n' --wait 2 --screenshot x.png
 
 Exit status: 0 when the guest has powered off or the last step is done, 1 on an error, \
-3 on a timeout.";
+3 on a timeout."
+);
 
 impl FromArgMatches for Script {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {

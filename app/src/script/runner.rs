@@ -9,6 +9,7 @@ use async_channel::Sender;
 use thiserror::Error;
 use vmm_core::display::{Display, Mode};
 use vmm_core::machine::{Command, PointerEvent, SerialInput};
+use vmm_core::text;
 
 use super::view::View;
 use super::{Action, Condition, Script, Step, keys};
@@ -28,7 +29,9 @@ const WINDOW: usize = 64 * 1024;
 pub(crate) enum ScriptError {
     #[error(transparent)]
     Screenshot(#[from] ScreenshotError),
-    #[error("there is no optical drive for --insert or --eject; add one with --iso")]
+    #[error("{}", text!(
+        "there is no optical drive for --insert or --eject; add one with --iso"
+    ))]
     NoOpticalDrive,
 }
 

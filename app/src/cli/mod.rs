@@ -1,10 +1,13 @@
-//! The command line as a whole: subcommands, help, and bad input as one line.
+//! The command line as a whole: subcommands, help (`help`), and bad input as one line (`errors`).
+
+mod errors;
+mod help;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::commands::{
     Result, boot, clone, delete, download, generate, list, new, open, run, show,
@@ -61,10 +64,18 @@ impl Command {
     }
 }
 
+/// The command line, its help in the user's language.
+pub(crate) fn command() -> clap::Command {
+    help::in_language(Cli::command())
+}
+
 /// Reads the command line. What is not a command to run (help, the version, bad input) has been
 /// printed when this returns the exit status to end with.
 pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, ExitCode> {
-    Cli::try_parse_from(arguments).map_err(|error| match error.kind() {
+    let mut command = command();
+    let read = command.try_get_matches_from_mut(arguments);
+    let read = read.and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches));
+    read.map_err(|error| match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             // Nowhere to tell that the help cannot be written.
             let _ = error.print();
@@ -75,31 +86,10 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli
             ExitCode::FAILURE
         }
         _ => {
-            report::message(&one_line(&error.render().to_string()));
+            report::message(&errors::sentence(&error.format(&mut command)));
             ExitCode::FAILURE
         }
     })
-}
-
-/// clap's answer to bad input spans several paragraphs: what is wrong, tips, the usage. The first
-/// says it; the tips and the hint at the help go behind it.
-fn one_line(rendered: &str) -> String {
-    let mut paragraphs = rendered
-        .split("\n\n")
-        .map(|paragraph| paragraph.split_whitespace().collect::<Vec<_>>().join(" "));
-    let first = paragraphs.next().unwrap_or_default();
-    let mut line = first.strip_prefix("error: ").unwrap_or(&first).to_owned();
-    for paragraph in paragraphs {
-        if let Some(tip) = paragraph.strip_prefix("tip: ") {
-            line.push_str("; ");
-            line.push_str(tip);
-        } else if let Some(usage) = paragraph.strip_prefix("Usage: ") {
-            let command: Vec<_> =
-                usage.split(' ').take_while(|word| word.starts_with(char::is_lowercase)).collect();
-            line.push_str(&format!(" (see {} --help)", command.join(" ")));
-        }
-    }
-    line
 }
 
 #[cfg(test)]
@@ -108,21 +98,6 @@ mod tests {
 
     #[test]
     fn the_command_line_is_consistent() {
-        use clap::CommandFactory;
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn bad_input_is_one_line_with_a_hint() {
-        for (arguments, expected) in [
-            (&["boot", "--cpus", "x"][..], "'x' for '--cpus"),
-            (&["boot", "--frobnicate"], "(see berth boot --help)"),
-            (&["boot", "--firmware", "coreboot"], "bios, uefi"),
-            (&["bot"], "'boot'"),
-        ] {
-            let error = Cli::try_parse_from([&["berth"], arguments].concat()).unwrap_err();
-            let line = one_line(&error.render().to_string());
-            assert!(!line.contains('\n') && line.contains(expected), "{line}");
-        }
     }
 }
