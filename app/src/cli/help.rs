@@ -43,6 +43,8 @@ fn translate(command: Command) -> Command {
         .after_long_help(long_after)
         .help_template(template)
         .subcommand_help_heading(text!("Commands"))
+        // Else clap_mangen makes it of the heading.
+        .subcommand_value_name("COMMAND")
         .mut_args(argument)
         .mut_subcommands(translate)
 }
@@ -68,6 +70,7 @@ fn template(command: &Command) -> StyledStr {
 fn argument(argument: Arg) -> Arg {
     let heading = match argument.get_help_heading() {
         Some(heading) => translated(heading),
+        // Translators: these headings get a colon behind them.
         None if argument.is_positional() => text!("Arguments"),
         None => text!("Options"),
     };
@@ -131,8 +134,10 @@ mod tests {
     }
 
     fn unquoted(line: &str) -> String {
-        let text = line.trim_matches('"');
-        text.replace("\\n", "\n").replace("\\\"", "\"").replace("\\\\", "\\")
+        let text = line.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+        let parts = text.expect("it is quoted").split("\\\\");
+        let parts = parts.map(|part| part.replace("\\n", "\n").replace("\\\"", "\""));
+        parts.collect::<Vec<_>>().join("\\")
     }
 
     #[test]

@@ -33,7 +33,16 @@ impl Completions {
 const GUIDE: &str = include_str!("../../../resources/guide/guide.md");
 
 /// What stands above the guide in the manual page.
-const HEADING: &str = gettext_noop!("GUIDE");
+const GUIDE_HEADING: &str = gettext_noop!("GUIDE");
+
+/// What clap_mangen writes above its sections, in English. man-db finds the first in all languages
+/// that it has translations for, such as ours.
+const HEADINGS: [&str; 4] = [
+    gettext_noop!("NAME"),
+    gettext_noop!("SYNOPSIS"),
+    gettext_noop!("DESCRIPTION"),
+    gettext_noop!("VERSION"),
+];
 
 /// Print the manual page, with all subcommands
 #[derive(Debug, Args)]
@@ -52,15 +61,24 @@ impl Manual {
             manual.render_description_section(&mut text)?;
             manual.render_options_section(&mut text)?;
         }
-        text.extend(guide(GUIDE).into_bytes());
-        std::io::stdout().write_all(&text)?;
+        let text = with_headings(&String::from_utf8(text)?) + &guide(GUIDE);
+        std::io::stdout().write_all(text.as_bytes())?;
         Ok(Outcome::Done)
     }
 }
 
+/// A manual page with its headings translated.
+fn with_headings(text: &str) -> String {
+    let lines = text.lines().map(|line| match line.strip_prefix(".SH ") {
+        Some(heading) if HEADINGS.contains(&heading) => format!(".SH {}\n", translated(heading)),
+        _ => format!("{line}\n"),
+    });
+    lines.collect()
+}
+
 /// The guide as a section of a manual page (man(7)).
 fn guide(text: &str) -> String {
-    let mut section = format!(".SH \"{}\"\n", translated(HEADING));
+    let mut section = format!(".SH \"{}\"\n", translated(GUIDE_HEADING));
     for line in text.lines().filter(|line| !line.is_empty()) {
         match line.strip_prefix("# ") {
             Some(title) => section.push_str(&format!(".SS \"{}\"\n", translated(title))),
