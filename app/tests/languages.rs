@@ -11,7 +11,7 @@ const LOCALE: &str = "en_US.UTF-8";
 /// A folder with the locale and the catalogues; `None` when the system has not got what the locale is
 /// made of.
 fn languages() -> Option<TempDir> {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("a folder");
     let place = folder.path().join(LOCALE);
     let made = Command::new("localedef").args(["-i", "en_US", "-f", "UTF-8"]).arg(place).output();
     if !made.is_ok_and(|output| output.status.success()) {
@@ -39,12 +39,12 @@ fn berth(folder: &Path, language: &str, arguments: &[&str]) -> Output {
 
 fn printed(output: &Output) -> String {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout.clone()).unwrap()
+    String::from_utf8(output.stdout.clone()).expect("text")
 }
 
 fn complaint(output: Output) -> String {
     assert_eq!(output.status.code(), Some(1));
-    String::from_utf8(output.stderr).unwrap()
+    String::from_utf8(output.stderr).expect("text")
 }
 
 #[test]
