@@ -18,10 +18,14 @@ fn languages() -> Option<TempDir> {
         eprintln!("SKIPPED: localedef cannot make {LOCALE}; install the package “locales”");
         return None;
     }
-    let compile = Path::new(env!("CARGO_MANIFEST_DIR")).join("../po/compile");
-    let status = Command::new(compile).arg(folder.path()).status().expect("po/compile starts");
-    assert!(status.success(), "the catalogues are not compiled");
+    compile_catalogues(folder.path());
     Some(folder)
+}
+
+fn compile_catalogues(folder: &Path) {
+    let compile = Path::new(env!("CARGO_MANIFEST_DIR")).join("../po/compile");
+    let status = Command::new(compile).arg(folder).status().expect("po/compile starts");
+    assert!(status.success(), "the catalogues are not compiled");
 }
 
 /// `berth` for somebody who reads `language`, with its machines in `folder`, too.
@@ -125,5 +129,19 @@ fn the_manual_and_completions_are_made_in_the_language() {
         for text in texts {
             assert!(made.contains(text), "{text:?} is not in {made}");
         }
+    }
+}
+
+#[test]
+fn software_centres_have_all_texts_in_all_languages() {
+    let folder = tempfile::tempdir().expect("a folder");
+    compile_catalogues(folder.path());
+    let file = folder.path().join("io.github.berth_vm.Berth.metainfo.xml");
+    let texts = std::fs::read_to_string(file).expect("it is compiled, too");
+    // As AppStream writes them.
+    for language in include_str!("../../po/LINGUAS").lines().map(|line| line.replace('_', "-")) {
+        let translated = texts.matches(&format!("xml:lang=\"{language}\"")).count();
+        // The developers' name is one.
+        assert_eq!(translated, 13, "{language}");
     }
 }

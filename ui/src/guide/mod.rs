@@ -1,8 +1,8 @@
 //! The guide to Berth, in one dialog: a list of topics, and a page for each.
 //!
 //! What lives here: how `resources/guide/guide.md` is read and shown, in the user's language. The
-//! What lives here: how `resources/guide/guide.md` is read and shown, in the user's language. The
 //! manual page (`app`) has the same text.
+
 use adw::prelude::*;
 use gettextrs::gettext;
 // `po/extract` takes the texts from the guide itself.
