@@ -103,6 +103,9 @@ fn with_default(argument: Arg) -> Arg {
 mod tests {
     use std::collections::BTreeSet;
 
+    use clap::error::ErrorKind;
+    use clap::{CommandFactory, FromArgMatches};
+
     use super::*;
     use crate::cli::Cli;
 
@@ -142,7 +145,6 @@ mod tests {
 
     #[test]
     fn all_help_can_be_translated() {
-        use clap::CommandFactory;
         let mut command = Cli::command();
         command.build();
         let mut found = BTreeSet::new();
@@ -155,7 +157,6 @@ mod tests {
 
     #[test]
     fn a_translated_command_line_is_read_like_the_other() {
-        use clap::{CommandFactory, FromArgMatches};
         let mut command = Cli::command();
         command.build();
         let mut command = translate(command);
@@ -173,11 +174,11 @@ mod tests {
             assert_eq!(format!("{:?}", read(&mut command, line).unwrap()), plain, "{line}");
         }
         for (line, kind) in [
-            ("berth boot --cpus 0", clap::error::ErrorKind::ValueValidation),
-            ("berth open --new a", clap::error::ErrorKind::ArgumentConflict),
-            ("berth help boot", clap::error::ErrorKind::DisplayHelp),
-            ("berth list -h", clap::error::ErrorKind::DisplayHelp),
-            ("berth -V", clap::error::ErrorKind::DisplayVersion),
+            ("berth boot --cpus 0", ErrorKind::ValueValidation),
+            ("berth open --new a", ErrorKind::ArgumentConflict),
+            ("berth help boot", ErrorKind::DisplayHelp),
+            ("berth list -h", ErrorKind::DisplayHelp),
+            ("berth -V", ErrorKind::DisplayVersion),
         ] {
             assert_eq!(read(&mut command, line).unwrap_err().kind(), kind, "{line}");
         }
@@ -185,7 +186,6 @@ mod tests {
 
     #[test]
     fn what_is_translated_looks_as_clap_makes_it() {
-        use clap::CommandFactory;
         let mut command = Cli::command();
         command.build();
         // Into English, here.
