@@ -55,6 +55,19 @@ fn now() -> f64 {
 /// How far a guest's clock may be off, with the time that a command takes in the lab.
 const TOLERANCE: f64 = 2.0;
 
+/// How far the guest's clock is ahead of this one, by the command of several that took the least
+/// time.
+fn offset(debian: &mut Debian) -> f64 {
+    let mut ask = || {
+        let before = now();
+        let guest: f64 = debian.run("date +%s.%N").parse().expect("seconds");
+        let after = now();
+        (after - before, guest - f64::midpoint(before, after))
+    };
+    let best = (0..5).map(|_| ask()).min_by(|one, other| one.0.total_cmp(&other.0));
+    best.expect("five answers").1
+}
+
 #[test]
 fn two_cpus_and_a_clock_that_survives_a_pause() {
     let scratch = tempfile::tempdir().expect("a folder for the disk");
@@ -68,16 +81,12 @@ fn two_cpus_and_a_clock_that_survives_a_pause() {
             .start(),
     );
     assert_eq!(debian.run("nproc"), "2");
-    let offset = |debian: &mut Debian| {
-        let before = now();
-        let guest: f64 = debian.run("date +%s.%N").parse().expect("seconds");
-        guest - f64::midpoint(before, now())
-    };
     let before = offset(&mut debian);
     assert!(before.abs() < TOLERANCE, "the guest's clock is off by {before} s from the beginning");
     let start = std::time::Instant::now();
     debian.run("echo time to $(echo pause)");
-    debian.run("sleep 1");
+    // Longer than berth may take to see its word.
+    debian.run("sleep 5");
     assert!(start.elapsed() >= Duration::from_secs(10), "the guest ran on during the pause");
     let after = offset(&mut debian);
     assert!((after - before).abs() < TOLERANCE, "the pause moved the clock: {before} → {after} s");
