@@ -22,7 +22,7 @@ pub use disks::{Bus, DiskGuest, DiskSizes, StartingDisks};
 pub use image::{check as check_image, create as create_image, overlay};
 pub use memory::{beyond_guest_ram, beyond_guests_ram, proportional};
 pub use process::{Berth, Ended, Running};
-pub use processor::{host_time, sleeps, whole_time};
+pub use processor::{host_time, sleeps, time_beside_vcpus, whole_time};
 pub use qemu::{Monitor, Qemu};
 pub use screen::Picture;
 

@@ -29,6 +29,24 @@ pub fn host_time(id: u32) -> Duration {
     (user + kernel).saturating_sub(guest)
 }
 
+/// Processor time of those threads of process `id` that run no vCPU, here or in the peer, to the
+/// nanosecond: those that live now.
+///
+/// # Panics
+/// When it has ended.
+#[must_use]
+pub fn time_beside_vcpus(id: u32) -> Duration {
+    let tasks = fs::read_dir(format!("/proc/{id}/task")).expect("a process that runs");
+    let time = |task: fs::DirEntry| {
+        let name = fs::read_to_string(task.path().join("comm")).ok()?;
+        let statistics = fs::read_to_string(task.path().join("schedstat")).ok()?;
+        let runs_a_guest = name.starts_with("vcpu") || name.starts_with("CPU ");
+        let time = statistics.split(' ').next()?.parse().ok()?;
+        (!runs_a_guest).then_some(Duration::from_nanos(time))
+    };
+    tasks.flatten().filter_map(time).sum()
+}
+
 /// How often threads of process `id` have gone to sleep, and so been woken, since it began: those
 /// that live now.
 ///

@@ -221,7 +221,9 @@ impl Vm {
         glib::spawn_future_local(follow(self.downgrade(), events));
         // Refused only by a machine that is over, which says so itself.
         let _ = commands.try_send(Command::Start);
-        self.watch();
+        if imp.history.is_watched() {
+            self.watch();
+        }
         Ok(())
     }
 
