@@ -80,7 +80,7 @@ fn files(preferences: &Preferences) -> adw::PreferencesGroup {
     let shown = preferences.clone();
     follow(settings, "default-folder", &row, move |row, _| {
         row.set_subtitle(&shown.default_folder().map_or_else(
-            || gettext("None"),
+            || pgettext("folder", "None"),
             |folder| glib::filename_display_name(folder).to_string(),
         ));
     });

@@ -60,7 +60,11 @@ fn running(machines: &Machines) -> String {
 }
 
 async fn ask(root: &adw::ApplicationWindow, machines: &Machines) -> Option<OnClose> {
-    let body = gettext("Berth can keep it running without a window; start Berth again to see it.");
+    let body = ngettext(
+        "Berth can keep it running without a window; start Berth again to see it.",
+        "Berth can keep them running without a window; start Berth again to see them.",
+        machines.live().len() as u32,
+    );
     let body = format!("{} {body}", running(machines));
     let dialog =
         adw::AlertDialog::new(Some(&gettext("Keep Running in the Background?")), Some(&body));

@@ -1,7 +1,7 @@
 //! The second step: memory and processors.
 
 use adw::prelude::*;
-use gettextrs::gettext;
+use gettextrs::{gettext, ngettext};
 use vmm_core::definition::MIN_MEMORY;
 use vmm_core::units::Bytes;
 
@@ -75,14 +75,22 @@ impl ProcessingPage {
 /// What the host has, and how much of it is held.
 fn about_host(draft: &Draft) -> String {
     let around = &draft.around;
-    let has = gettext("This computer has {memory} of memory and {n} processors.")
-        .replace("{memory}", &size::text(around.host.memory))
-        .replace("{n}", &around.host.cpus.to_string());
+    let has = ngettext(
+        "This computer has {memory} of memory and {n} processor.",
+        "This computer has {memory} of memory and {n} processors.",
+        around.host.cpus,
+    )
+    .replace("{memory}", &size::text(around.host.memory))
+    .replace("{n}", &around.host.cpus.to_string());
     if around.held_cpus == 0 {
         return has;
     }
-    let held = gettext("Running machines hold {memory} and {n}.")
-        .replace("{memory}", &size::text(around.held_memory))
-        .replace("{n}", &around.held_cpus.to_string());
+    let held = ngettext(
+        "Running machines hold {memory} and {n} processor.",
+        "Running machines hold {memory} and {n} processors.",
+        around.held_cpus,
+    )
+    .replace("{memory}", &size::text(around.held_memory))
+    .replace("{n}", &around.held_cpus.to_string());
     format!("{has} {held}")
 }

@@ -1,7 +1,7 @@
 //! The last step: what it is called, how it starts, and all that was chosen once more.
 
 use adw::prelude::*;
-use gettextrs::{gettext, ngettext};
+use gettextrs::{gettext, ngettext, pgettext};
 use vmm_core::definition::Firmware;
 use vmm_core::text;
 
@@ -162,7 +162,7 @@ fn processing(draft: &Draft) -> String {
 
 fn disk(draft: &Draft) -> String {
     let Some(size) = draft.check_disk().value.filter(|_| draft.with_disk) else {
-        return gettext("None");
+        return pgettext("disk", "None");
     };
     let text = if draft.preallocate {
         gettext("{size}, reserved now")

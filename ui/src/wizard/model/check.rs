@@ -1,6 +1,6 @@
 //! What is wrong, or to be said, about what was typed.
 
-use gettextrs::{gettext, npgettext};
+use gettextrs::{gettext, ngettext, npgettext};
 use vmm_core::definition::{Firmware, Invalid, MIN_MEMORY, Name};
 use vmm_core::media::BootKinds;
 use vmm_core::units::Bytes;
@@ -163,7 +163,11 @@ impl Draft {
     fn cpus_remark(&self, cpus: u32) -> Option<Remark> {
         let (host, held) = (self.around.host.cpus, self.around.held_cpus);
         if let Some(minimum) = self.minimum().cpus.filter(|minimum| cpus < *minimum) {
-            let text = gettext("{system} needs at least {size} and may not start.");
+            let text = ngettext(
+                "{system} needs at least {size} processor and may not start.",
+                "{system} needs at least {size} processors and may not start.",
+                minimum,
+            );
             return Some(Remark::warning(self.about(&text, &minimum.to_string())));
         }
         // They take turns, which hurts only when all are busy.
