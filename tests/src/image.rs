@@ -1,7 +1,9 @@
 //! Disk images, made and checked by the reference implementation.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::image;
 
@@ -30,16 +32,34 @@ pub fn create(path: &Path, format: &str, size: &str) {
     qemu_img(Command::new("qemu-img").args(["create", "-q", "-f", format]).arg(path).arg(size));
 }
 
-/// Checks that an image is consistent.
+/// How long requests of a process that was killed may hold its images.
+const LINGER: Duration = Duration::from_secs(10);
+
+/// Checks that an image is consistent, once nobody uses it any more.
 ///
 /// # Panics
 /// When it is not.
 pub fn check(path: &Path) {
-    qemu_img(Command::new("qemu-img").args(["check", "-f", "qcow2"]).arg(path));
+    let mut command = Command::new("qemu-img");
+    command.args(["check", "-f", "qcow2"]).arg(path);
+    let deadline = Instant::now() + LINGER;
+    let output = loop {
+        let output = command.output().expect("qemu-img starts");
+        let in_use = String::from_utf8_lossy(&output.stderr).contains("Failed to get");
+        if !in_use || Instant::now() > deadline {
+            break output;
+        }
+        thread::sleep(Duration::from_millis(100));
+    };
+    succeeded(&command, &output);
 }
 
 fn qemu_img(command: &mut Command) {
     let output = command.output().expect("qemu-img starts");
+    succeeded(command, &output);
+}
+
+fn succeeded(command: &Command, output: &Output) {
     assert!(
         output.status.success(),
         "{command:?}: {}\n{}{}",

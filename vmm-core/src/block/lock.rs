@@ -7,16 +7,23 @@
 //!
 //! The locks are of the open-file-description kind: they belong to the open file, conflict
 //! between two disks of one process, and vanish with the last descriptor, also when the process
-//! is killed.
+//! is killed; a moment later if io_uring still has requests of it.
 
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// First of the bytes that say “I do this”.
 const USES_BASE: i64 = 100;
 /// First of the bytes that say “others must not do this”.
 const FORBIDS_BASE: i64 = 200;
+
+/// How long locks of a process that was killed may be there still.
+const LINGER: Duration = Duration::from_secs(1);
+/// How often is looked meanwhile.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// What one can do with an image; the values are the bits of QEMU's `BLK_PERM_*`.
 #[derive(Debug, Clone, Copy)]
@@ -61,17 +68,26 @@ pub(super) enum Outcome {
     Unsupported,
 }
 
-/// Locks `file` until its last descriptor is closed.
+/// Locks `file` until its last descriptor is closed. Who wants it alone waits a moment for others to
+/// let go of it, so that a machine can be started again right after its process was killed.
 ///
 /// # Errors
 /// When the system refuses for another reason than those of [`Outcome`].
 pub(super) fn lock(file: &File, mode: Mode) -> io::Result<Outcome> {
-    let outcome = try_lock(file, mode);
-    if !matches!(outcome, Ok(Outcome::Locked)) {
+    let deadline = Instant::now() + LINGER;
+    loop {
+        let outcome = try_lock(file, mode);
+        if matches!(outcome, Ok(Outcome::Locked)) {
+            return outcome;
+        }
         // Leave nothing behind that is in another's way.
         unlock(file);
+        let may_end = matches!(outcome, Ok(Outcome::InUse)) && mode == Mode::Exclusive;
+        if !may_end || Instant::now() >= deadline {
+            return outcome;
+        }
+        thread::sleep(LOOK);
     }
-    outcome
 }
 
 /// Takes the locks away at once. Closing the file does so, too, but a child process that is just
@@ -153,5 +169,18 @@ mod tests {
         assert_eq!(lock(&b, Mode::Shared).unwrap(), Outcome::Locked);
         assert_eq!(lock(&c, Mode::Exclusive).unwrap(), Outcome::InUse);
         assert_eq!(lock(&c, Mode::Shared).unwrap(), Outcome::Locked);
+    }
+
+    #[test]
+    fn a_lock_that_goes_away_is_waited_for() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let (a, b) = (open(file.path()), open(file.path()));
+        assert_eq!(lock(&a, Mode::Exclusive).unwrap(), Outcome::Locked);
+        let lets_go = thread::spawn(move || {
+            thread::sleep(LOOK * 3);
+            drop(a);
+        });
+        assert_eq!(lock(&b, Mode::Exclusive).unwrap(), Outcome::Locked);
+        lets_go.join().unwrap();
     }
 }

@@ -12,6 +12,7 @@ use super::testing::Event;
 use super::*;
 use crate::block::create::{self, Preallocation};
 use crate::block::image::Image;
+use crate::block::lock;
 use crate::units::Bytes;
 
 /// The guest's blocks, and thus the host's pages, which a write changes whole.
@@ -302,6 +303,9 @@ fn a_killed_process_leaves_a_whole_image() {
         child.wait().unwrap();
         let flushed = lines.join().unwrap();
 
+        let file = std::fs::File::options().read(true).write(true).open(&path).unwrap();
+        assert_eq!(lock::lock(&file, lock::Mode::Exclusive).unwrap(), lock::Outcome::Locked);
+        drop(file);
         testing::assert_checked(&path, true);
         let last = flushed.unwrap_or(next - 1);
         for number in next..=last {
