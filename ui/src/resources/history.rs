@@ -152,6 +152,7 @@ impl History {
 
 /// Somebody's look at a history, see [`History::watch`].
 #[derive(Debug)]
+#[must_use = "nobody looks any more once it is dropped"]
 pub struct Watching(History);
 
 impl Drop for Watching {
