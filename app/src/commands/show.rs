@@ -3,13 +3,14 @@
 use std::path::Path;
 
 use clap::Args;
+use unicode_width::UnicodeWidthStr;
 use vmm_core::block::info;
 use vmm_core::definition::{Definition, Drive, Vm};
 use vmm_core::machine::DriveConfig;
 use vmm_core::text;
 use vmm_core::units::Bytes;
 
-use super::columns::{padded, width};
+use super::columns::padded;
 use super::{Result, print, store};
 use crate::report::Outcome;
 
@@ -27,7 +28,7 @@ impl Show {
     pub(crate) fn run(self) -> Result<Outcome> {
         let vm = store()?.load(&self.name)?;
         let fields = fields(&vm);
-        let widths = fields.iter().map(|(name, _)| width(name));
+        let widths = fields.iter().map(|(name, _)| name.width());
         let names = widths.max().unwrap_or_default().max(NAMES);
         let line = |(name, value): &(String, String)| format!("{} {value}", padded(name, names));
         print(&fields.iter().map(line).collect::<Vec<_>>())?;
