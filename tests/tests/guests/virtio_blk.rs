@@ -21,6 +21,8 @@ fn works(name: &str, options: &[&str]) {
     assert_eq!(debian.run("cat /sys/block/vda/queue/write_cache"), "write back");
     let cpus = debian.run("nproc");
     assert_eq!(debian.run("ls /sys/block/vda/mq | wc -l"), cpus, "a queue for each processor");
+    let controllers = "cat /sys/bus/pci/devices/*/class | grep -c 0x0106 || true";
+    assert_eq!(debian.run(controllers), "0", "nothing is connected by SATA");
     debian.run("dd if=/dev/urandom of=/root/large bs=1M count=64 conv=fsync status=none");
     debian.run("sha256sum /root/large >/root/sum; sync; echo 3 >/proc/sys/vm/drop_caches");
     debian.run("sha256sum -c /root/sum");

@@ -77,7 +77,6 @@ pub(super) struct Board {
     resumable: Vec<Arc<dyn Resume + Send + Sync>>,
     root: Arc<RootBus>,
     _buses: Buses,
-    ahci: Arc<Ahci>,
     power: Arc<PowerManagement>,
     start: Start,
     drives: Drives,
@@ -144,8 +143,13 @@ impl Board {
         let display = Vga::new(vga, intx(chipset::DISPLAY), vm.clone(), clock.clone())
             .map_err(MachineError::System)?;
         root.insert(display.clone());
-        let ahci = Ahci::new(intx(chipset::AHCI), ram.ram.clone(), plugs.sata);
-        root.insert(ahci.clone());
+        // Guests spend time on a controller, even one that has nothing connected.
+        let ahci =
+            plugs.need_sata().then(|| Ahci::new(intx(chipset::AHCI), ram.ram.clone(), plugs.sata));
+        if let Some(ahci) = &ahci {
+            root.insert(ahci.clone());
+            drives.connect_sata(ahci.clone());
+        }
 
         let mut virtio = VirtioFunctions {
             root: &root,
@@ -206,7 +210,6 @@ impl Board {
             host,
             lpc,
             display.clone(),
-            ahci.clone(),
             power.clone(),
             apm.clone(),
             reset_control,
@@ -215,6 +218,9 @@ impl Board {
             keyboard.clone(),
             rtc.clone(),
         ];
+        if let Some(ahci) = ahci {
+            resettable.push(ahci);
+        }
         resettable.extend(virtio_resettable);
 
         let port_devices: [(u64, u64, Arc<dyn BusDevice>); 7] = [
@@ -270,7 +276,6 @@ impl Board {
             resumable,
             root,
             _buses: buses,
-            ahci,
             power,
             start,
             drives,
@@ -345,11 +350,11 @@ impl Board {
         medium: &Medium,
         force: bool,
     ) -> Result<(), MediumLocked> {
-        self.drives.insert(&self.ahci, drive, medium, force)
+        self.drives.insert(drive, medium, force)
     }
 
     pub(super) fn take_ejected(&self, drive: usize) -> bool {
-        self.drives.take_ejected(&self.ahci, drive)
+        self.drives.take_ejected(drive)
     }
 
     /// As [`Drives::grow`].
@@ -381,7 +386,7 @@ impl Board {
     }
 
     pub(super) fn disk_statistics(&self) -> Vec<DiskStatistics> {
-        self.drives.statistics(&self.ahci)
+        self.drives.statistics()
     }
 
     pub(super) fn net_statistics(&self) -> Option<NetStatistics> {

@@ -13,7 +13,7 @@ use super::message::DiskStatistics;
 use super::supervisor::Order;
 use crate::block::{BlockDevice, Disk, DiskFault, DiskOptions, OpticalMedium};
 use crate::devices::DiskStats;
-use crate::devices::ahci::{self, Ahci, Identity, MediumLocked};
+use crate::devices::ahci::{self, Ahci, Identity, MediumLocked, OpticalDrive};
 use crate::devices::virtio::VirtioPci;
 use crate::devices::virtio::blk::Blk;
 use crate::memory::GuestRam;
@@ -45,9 +45,18 @@ pub(super) struct Plugs {
     pub(super) virtio: Vec<(usize, Blk)>,
 }
 
+impl Plugs {
+    /// Whether there is anything to connect by SATA.
+    pub(super) fn need_sata(&self) -> bool {
+        self.sata.iter().any(Option::is_some)
+    }
+}
+
 /// All drives, in the order of the configuration.
 pub(super) struct Drives {
     drives: Vec<Drive>,
+    /// What those on SATA are connected to, if there are any.
+    ahci: Option<Arc<Ahci>>,
     ram: Arc<GuestRam>,
 }
 
@@ -68,7 +77,12 @@ impl Drives {
                 Plug::Virtio(blk) => plugs.virtio.push((index, blk)),
             }
         }
-        Ok((Self { drives, ram: ram.clone() }, plugs))
+        Ok((Self { drives, ahci: None, ram: ram.clone() }, plugs))
+    }
+
+    /// The drives on SATA have become a controller's.
+    pub(super) fn connect_sata(&mut self, ahci: Arc<Ahci>) {
+        self.ahci = Some(ahci);
     }
 
     /// Drive `index` has become a function.
@@ -93,17 +107,12 @@ impl Drives {
     /// When the guest has locked the tray. It has been asked to open it.
     pub(super) fn insert(
         &self,
-        ahci: &Ahci,
         index: usize,
         medium: &Medium,
         force: bool,
     ) -> Result<(), MediumLocked> {
-        let (Some(Drive::Optical(current)), Some(drive)) =
-            (self.drives.get(index), ahci.optical(index))
-        else {
-            // No medium is opened for any other.
-            return Ok(());
-        };
+        // No medium is opened for any other.
+        let Some((current, drive)) = self.optical(index) else { return Ok(()) };
         if force {
             drive.force_medium(medium.image.clone());
         } else {
@@ -115,12 +124,8 @@ impl Drives {
 
     /// The guest has opened the tray of optical drive `index`: what was in it is taken away, as
     /// nobody stands beside the machine to do so.
-    pub(super) fn take_ejected(&self, ahci: &Ahci, index: usize) -> bool {
-        let (Some(Drive::Optical(current)), Some(drive)) =
-            (self.drives.get(index), ahci.optical(index))
-        else {
-            return false;
-        };
+    pub(super) fn take_ejected(&self, index: usize) -> bool {
+        let Some((current, drive)) = self.optical(index) else { return false };
         if !drive.tray_open() || !drive.medium_present() {
             return false;
         }
@@ -178,12 +183,21 @@ impl Drives {
         result
     }
 
-    pub(super) fn statistics(&self, ahci: &Ahci) -> Vec<DiskStatistics> {
+    pub(super) fn statistics(&self) -> Vec<DiskStatistics> {
+        let sata = |index| self.ahci.as_deref().map(|ahci| ahci.stats(index)).unwrap_or_default();
         let stats = |(index, drive): (usize, &Drive)| match drive {
             Drive::Disk { function: Some(function), .. } => function.device().stats(),
-            _ => ahci.stats(index),
+            _ => sata(index),
         };
         self.drives.iter().enumerate().map(stats).map(DiskStatistics::from).collect()
+    }
+
+    /// The optical drive of this index: the file in it, and the drive itself.
+    fn optical(&self, index: usize) -> Option<(&Mutex<Option<PathBuf>>, OpticalDrive)> {
+        match (self.drives.get(index), self.ahci.as_deref()?.optical(index)) {
+            (Some(Drive::Optical(current)), Some(drive)) => Some((current, drive)),
+            _ => None,
+        }
     }
 
     fn disks(&self) -> impl Iterator<Item = &Arc<Disk>> {
