@@ -288,6 +288,33 @@ impl VirtQueue {
         ring.open && ring.queue.enable_notification(&*self.ram).unwrap_or(false)
     }
 
+    /// Asks the guest not to ring for anything until notifications are enabled again:
+    /// [`Self::disable_notifications`] leaves the ring that was asked for.
+    pub(super) fn silence(&self) {
+        let mut ring = self.ring.lock();
+        if !ring.open {
+            return;
+        }
+        if ring.queue.event_idx_enabled() {
+            // The guest rings when it passes this index, which it has done already (§2.7.10).
+            let passed = ring.queue.next_avail().wrapping_sub(1);
+            let at = ring.queue.used_ring() + 4 + 8 * u64::from(ring.queue.size());
+            let _ = self.ram.store(passed.to_le(), GuestAddress(at), Ordering::Relaxed);
+        } else {
+            let _ = ring.queue.disable_notification(&*self.ram);
+        }
+    }
+
+    /// Whether something is offered that [`Self::pop`] would give.
+    pub(super) fn has_offers(&self) -> bool {
+        if !self.signals.may_access_memory() {
+            return false;
+        }
+        let ring = self.ring.lock();
+        let offered = ring.queue.avail_idx(&*self.ram, Ordering::Acquire);
+        ring.open && offered.is_ok_and(|index| index.0 != ring.queue.next_avail())
+    }
+
     /// As [`Self::pop`]; when there is none, the guest was asked to ring for the next.
     pub fn pop_or_listen(&self) -> Option<Chain> {
         // What was offered in the meantime can be there only once: a queue that gives nothing

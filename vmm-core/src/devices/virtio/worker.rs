@@ -5,10 +5,10 @@ use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
-use rustix::event::epoll;
+use rustix::event::{Timespec, epoll};
 use vmm_sys_util::eventfd::EventFd;
 
 use super::device::Assignment;
@@ -17,7 +17,11 @@ use crate::thread;
 
 /// Tokens of the loop's own descriptors; a worker's are below.
 const QUEUE: u64 = 1 << 63;
+/// With [`QUEUE`]: the guest has not rung.
+const OFFER: u64 = QUEUE | 1 << 62;
 const WAKE: u64 = u64::MAX;
+/// How often queues are looked into for each look at the events, which is a system call.
+const LOOKS: u32 = 8;
 /// Events taken at a time.
 const BATCH: usize = 32;
 
@@ -35,6 +39,12 @@ pub trait Worker: Send {
 
     /// The guest rang queue `index`, or may have: there may be something in it or not.
     fn queue_rung(&mut self, index: usize, events: &Events);
+
+    /// Whether all that the guest offers in the queues is taken at once. Then the thread may look
+    /// into them by itself for a moment, in which the guest need not ring.
+    fn takes_all(&self) -> bool {
+        false
+    }
 
     /// The descriptor watched as `token` is ready, or has an error to read from it.
     fn ready(&mut self, _token: u64, _events: &Events) {}
@@ -118,15 +128,80 @@ impl Events {
         Ok(epoll::delete(&self.epoll, fd)?)
     }
 
-    fn wait(&self, tokens: &mut Vec<u64>) -> io::Result<()> {
+    /// Waits until something happens, at most for `timeout`.
+    fn wait(&self, tokens: &mut Vec<u64>, timeout: Option<&Timespec>) -> io::Result<()> {
         let mut events = Vec::with_capacity(BATCH);
-        match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), None) {
+        match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), timeout) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
         tokens.clear();
         tokens.extend(events.iter().map(|event| event.data.u64()));
         Ok(())
+    }
+}
+
+/// How long a thread looks whether something has happened before it goes to sleep.
+///
+/// To be woken takes longer than most of what there is to do, and a guest that waits for an answer
+/// before it asks again has that with each question. As the next one mostly comes as soon as the
+/// last, a thread that was woken early learns to look for longer, and one that slept long not to
+/// look at all: who is idle costs nothing.
+#[derive(Default)]
+struct Patience(Duration);
+
+impl Patience {
+    const FIRST: Duration = Duration::from_micros(4);
+    const MOST: Duration = Duration::from_micros(32);
+
+    /// Waits for `events`, and for offers in `queues`, which is told by their tokens as well.
+    fn wait(
+        &mut self,
+        events: &Events,
+        queues: &[Arc<VirtQueue>],
+        tokens: &mut Vec<u64>,
+    ) -> io::Result<()> {
+        let start = Instant::now();
+        tokens.clear();
+        if !self.0.is_zero() {
+            self.look(events, queues, tokens)?;
+        }
+        if tokens.is_empty() {
+            events.wait(tokens, None)?;
+            self.learn(start.elapsed());
+        }
+        Ok(())
+    }
+
+    fn look(
+        &self,
+        events: &Events,
+        queues: &[Arc<VirtQueue>],
+        tokens: &mut Vec<u64>,
+    ) -> io::Result<()> {
+        let start = Instant::now();
+        queues.iter().for_each(|queue| queue.silence());
+        let offered = || queues.iter().any(|queue| queue.has_offers());
+        while start.elapsed() < self.0 && !(0..LOOKS).any(|_| offered()) {
+            events.wait(tokens, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))?;
+            if !tokens.is_empty() {
+                break;
+            }
+        }
+        // One that is broken or dead may seem to offer something for ever.
+        let offers = |queue: &&Arc<VirtQueue>| queue.enable_notifications() && queue.is_usable();
+        let offering = queues.iter().filter(offers);
+        tokens.extend(offering.map(|queue| OFFER | queue.index() as u64));
+        Ok(())
+    }
+
+    /// It had to wait so long.
+    fn learn(&mut self, waited: Duration) {
+        self.0 = match waited {
+            _ if waited > Self::MOST => Duration::ZERO,
+            _ if waited > self.0 => (self.0 * 2).clamp(Self::FIRST, Self::MOST),
+            _ => self.0,
+        };
     }
 }
 
@@ -253,9 +328,14 @@ fn run(shared: &Shared, events: &Events) -> io::Result<()> {
             worker.queue_rung(queue.index(), events);
         }
     }
+    let looked_into = match shared.worker.lock().takes_all() {
+        true => &shared.queues[..],
+        false => &[],
+    };
     let mut tokens = Vec::with_capacity(BATCH);
+    let mut patience = Patience::default();
     loop {
-        events.wait(&mut tokens)?;
+        patience.wait(events, looked_into, &mut tokens)?;
         if shared.progress.lock().stop {
             return Ok(());
         }
@@ -265,10 +345,10 @@ fn run(shared: &Shared, events: &Events) -> io::Result<()> {
                 worker.ready(*token, events);
                 continue;
             }
-            let index = (*token & !QUEUE) as usize;
+            let index = (*token & !OFFER) as usize;
             if let Some(queue) = shared.queues.iter().find(|queue| queue.index() == index)
                 // Whoever else may have read it serves the queue.
-                && queue.kick_source().read().is_ok()
+                && (*token & OFFER == OFFER || queue.kick_source().read().is_ok())
             {
                 worker.queue_rung(index, events);
             }
@@ -280,4 +360,30 @@ fn borrow(event: &EventFd) -> std::os::fd::BorrowedFd<'_> {
     use std::os::fd::AsRawFd;
     // SAFETY: the descriptor is open as long as the event that is borrowed.
     unsafe { std::os::fd::BorrowedFd::borrow_raw(event.as_raw_fd()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patience_grows_with_what_comes_soon_and_ends_with_what_does_not() {
+        let micros = Duration::from_micros;
+        let mut patience = Patience::default();
+        for (waited, looks_for) in [
+            (500, 0),
+            (20, 4),
+            (3, 4),
+            (20, 8),
+            (20, 16),
+            (20, 32),
+            (32, 32),
+            (33, 0),
+            (0, 0),
+            (1, 4),
+        ] {
+            patience.learn(micros(waited));
+            assert_eq!(patience.0, micros(looks_for), "after {waited} µs");
+        }
+    }
 }

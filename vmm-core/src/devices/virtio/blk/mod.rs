@@ -154,6 +154,10 @@ impl Worker for Requests {
         queue.serve(|chain| self.target.start(queue, chain, self.write_back));
     }
 
+    fn takes_all(&self) -> bool {
+        true
+    }
+
     /// What a full disk holds up stays in flight, and is begun anew after a restore.
     fn drain(&mut self) {
         self.target.image().drain();

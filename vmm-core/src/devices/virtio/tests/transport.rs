@@ -2,7 +2,8 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{Ordering, fence};
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use proptest::prelude::*;
@@ -54,6 +55,9 @@ impl Worker for EchoWorker {
             if shared.hold { shared.held.push(chain) } else { answer(queue, chain) }
         });
         self.0.lock().turns.1 += 1;
+    }
+    fn takes_all(&self) -> bool {
+        true
     }
     fn drain(&mut self) {}
     fn stop(&mut self) {
@@ -207,6 +211,69 @@ fn the_event_index_is_followed() {
     // What the device asks for: to be rung for the next.
     let avail_event = GuestAddress(Rig::<Echo>::ring_addresses(0)[2] + 4 + 8 * 256);
     wait_for("the device's index", || rig.ram.read_obj::<u16>(avail_event).unwrap() == 4);
+}
+
+/// Whether the driver is to ring for what it has offered, which is one chain (§2.7.10, §2.7.8).
+fn wants_ring(rig: &Rig<Echo>, event_index: bool) -> bool {
+    fence(Ordering::SeqCst);
+    let [_, available, used] = Rig::<Echo>::ring_addresses(0);
+    let read = |at| rig.ram.read_obj::<u16>(GuestAddress(at)).unwrap();
+    if event_index {
+        read(used + 4 + 8 * 256).wrapping_add(1) == read(available + 2)
+    } else {
+        read(used) == 0
+    }
+}
+
+#[test]
+fn drivers_need_not_ring_where_the_device_looks_by_itself() {
+    for (features, event_index) in [(!0, true), (!feature::EVENT_IDX, false)] {
+        let rig = Rig::cold(Echo::default(), ram());
+        rig.start(features, 1024);
+        say_hello(&rig);
+        let queue = rig.pci.device().shared.lock().queue.clone().unwrap();
+        assert!(!queue.has_offers());
+        // The thread may yet look.
+        std::thread::sleep(Duration::from_millis(5));
+        queue.silence();
+        let head = rig.chain(0, &HELLO);
+        rig.offer(0, head);
+        assert!(!wants_ring(&rig, event_index) && queue.has_offers());
+        assert!(queue.enable_notifications());
+        assert!(wants_ring(&rig, event_index));
+        rig.ring(0);
+        rig.wait_used(0);
+        assert!(!queue.has_offers());
+        rig.write_config(4, &[2, 0]);
+        rig.offer(0, head);
+        assert!(!queue.has_offers(), "the device may not access memory");
+    }
+}
+
+#[test]
+fn nothing_is_lost_between_looking_and_sleeping() {
+    for (features, event_index) in [(!0, true), (!feature::EVENT_IDX, false)] {
+        let rig = Rig::cold(Echo::default(), ram());
+        rig.start(features, 1024);
+        let mut rings = 0;
+        for n in 0..20_000u64 {
+            let head = rig.chain(0, &HELLO);
+            rig.offer(0, head);
+            if wants_ring(&rig, event_index) {
+                rings += 1;
+                rig.ring(0);
+            }
+            let start = Instant::now();
+            while rig.used(0).is_none() {
+                assert!(start.elapsed() < Duration::from_secs(20), "chain {n} is lost");
+                std::thread::yield_now();
+            }
+            // From no pause to more than anybody looks for.
+            let pause = Duration::from_nanos(n * 7919 % 50_000);
+            while start.elapsed() < pause {}
+        }
+        assert!(rings > 0, "nobody ever slept");
+    }
 }
 
 #[test]
