@@ -1,5 +1,6 @@
 //! Disk images, made and checked by the reference implementation.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::thread;
@@ -30,6 +31,21 @@ pub fn overlay(name: &str, folder: &Path) -> PathBuf {
 /// When `qemu-img` fails.
 pub fn create(path: &Path, format: &str, size: &str) {
     qemu_img(Command::new("qemu-img").args(["create", "-q", "-f", format]).arg(path).arg(size));
+}
+
+/// The disk of the guest `metal`, raw: each 4 KiB begin with the number of their sector.
+///
+/// # Panics
+/// When it cannot be written.
+#[must_use]
+pub fn metal_disk(folder: &Path) -> PathBuf {
+    let path = folder.join("metal.raw");
+    let mut contents = [0; 64 * 512];
+    for sector in (0..64u8).step_by(8) {
+        contents[usize::from(sector) * 512] = sector;
+    }
+    fs::write(&path, contents).expect("a folder for the disk");
+    path
 }
 
 /// How long requests of a process that was killed may hold its images.

@@ -19,7 +19,7 @@ mod screen;
 pub use bench::{Bench, Better, Row, Side};
 pub use debian::Debian;
 pub use disks::{Bus, DiskGuest, DiskSizes, StartingDisks};
-pub use image::{check as check_image, create as create_image, overlay};
+pub use image::{check as check_image, create as create_image, metal_disk, overlay};
 pub use memory::{beyond_guest_ram, beyond_guests_ram, proportional};
 pub use process::{Berth, Ended, Running};
 pub use processor::{host_time, sleeps, time_beside_vcpus, whole_time};

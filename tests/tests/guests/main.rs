@@ -11,6 +11,7 @@ mod installer;
 mod kernel;
 mod media;
 mod memtest;
+mod metal;
 mod network;
 mod network_names;
 mod system;

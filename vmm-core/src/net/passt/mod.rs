@@ -5,6 +5,11 @@
 //! passt is started when the guest first has a driver for its card, puts itself into a sandbox, and
 //! ends when the cable is dropped. When it ends by itself it is started again, with longer and
 //! longer breaks when that happens often. The thread that starts it lives only that long.
+//!
+//! Frames go over a stream, though passt speaks vhost-user, too. With that, the guest's memory is a
+//! file that passt maps: the process that reads what the network sends could read and write all of
+//! the guest, nobody could count what goes through, and most systems give such a file no huge pages,
+//! which slows down all that the guest does, not its network alone (see `memory/ram.rs`).
 
 mod launch;
 
