@@ -8,7 +8,7 @@ use async_channel::Sender;
 use super::agent::{self, SocketFile};
 use super::config::{Boot, MachineConfig};
 use super::drives::Drives;
-use super::error::MachineError;
+use super::error::{MachineError, device_failed};
 use super::firmware_files::Bridges;
 use super::keyboards::Keyboards;
 use super::log::Log;
@@ -453,10 +453,6 @@ fn tablet(orders: &Sender<Order>) -> Result<Tablet, MachineError> {
         let _ = orders.try_send(Order::Tablet(used));
     };
     Tablet::new(on_use).map_err(MachineError::System)
-}
-
-fn device_failed(message: &str) -> String {
-    text!("A device model failed: {reason}.", reason = message)
 }
 
 fn panic_sink(orders: &Sender<Order>) -> Arc<dyn Fn(String) + Send + Sync> {

@@ -1,4 +1,4 @@
-//! Why a machine cannot be built.
+//! Why a machine cannot be built, or does not go on.
 
 use std::io;
 use std::path::PathBuf;
@@ -86,4 +86,9 @@ pub enum MachineError {
     /// The system has no more threads or memory.
     #[error("{}", text!("the system has no room for another machine"))]
     System(#[source] io::Error),
+}
+
+/// A sentence for the user about a panic, whose message is `reason`, of a device's code.
+pub(super) fn device_failed(reason: &str) -> String {
+    text!("A device model failed: {reason}.", reason)
 }

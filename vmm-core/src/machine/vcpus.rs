@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
+use super::error::device_failed;
 use super::message::ExitCounts;
 use crate::bus::Bus;
 use crate::kvm::{CoalescedRing, Exit, KickHandle, KvmError, Vcpu, prepare_kicks};
@@ -121,11 +122,8 @@ impl VcpuGroup {
                 move || vcpu_thread(&vcpu, &shared, &counters, &context, &*report)
             };
             let report = report.clone();
-            let on_panic = move |message| {
-                report(VcpuReport::Failed(text!(
-                    "A device model failed: {reason}",
-                    reason = message
-                )));
+            let on_panic = move |message: String| {
+                report(VcpuReport::Failed(device_failed(&message)));
             };
             let thread = thread::spawn(format!("vcpu{index}"), body, on_panic)?;
             group.members.push(Member { vcpu, kick, counters, thread: Some(thread) });
