@@ -21,7 +21,7 @@ const DEEDS: [(&str, &str, f64); 4] = [
 
 fn main() {
     let bench = Bench::from_environment("devices");
-    if !bench.wants("devices") {
+    if !DEEDS.iter().any(|(_, name, _)| bench.wants(name)) {
         return;
     }
     let mut rows = DEEDS.map(|(_, name, target)| Row::new(name, "µs", target, Better::Lower));

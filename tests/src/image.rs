@@ -1,4 +1,4 @@
-//! Disk images, made and checked by the reference implementation.
+//! Disk images; those of a format are made and checked by the reference implementation.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -233,7 +233,11 @@ fn drivers_need_not_ring_where_the_device_looks_by_itself() {
         say_hello(&rig);
         let queue = rig.pci.device().shared.lock().queue.clone().unwrap();
         assert!(!queue.has_offers());
-        // The thread may yet look.
+        // The thread may yet serve the queue, and then look into it.
+        wait_for("the worker", || {
+            let turns = rig.pci.device().shared.lock().turns;
+            turns.0 == turns.1
+        });
         std::thread::sleep(Duration::from_millis(5));
         queue.silence();
         let head = rig.chain(0, &HELLO);
